@@ -1,0 +1,1 @@
+"""Views of an ONNX graph that several stages share: quantized tensors, layers."""

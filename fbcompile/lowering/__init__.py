@@ -1,0 +1,1 @@
+"""The lowering: integer ONNX → layers → tiles → memory plan → C project."""

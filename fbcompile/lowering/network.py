@@ -1,0 +1,200 @@
+"""The network as the lowering sees it: integer layers in execution order.
+
+This is the whole meaning of an integer ONNX model (DESIGN: acc = Σ w·x exact; y = clip((acc·mul + add) >> shift)),
+without ONNX. ``read_integer_model`` makes it, the reference interpreter, the tiler and the code generator read it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fbcompile.latency.key import LayerBits, LayerShape
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """An activation tensor of one image, packed HWC in memory.
+
+    A pixel takes ``ceil(channels·bits/8)`` bytes: channels are packed from the least significant bit of the first
+    byte, the bits that are left over in the pixel's last byte are 0. Raw 32-bit tensors are little-endian int32.
+
+    Attributes:
+        name: Name in the ONNX models.
+        channels: C (features of a flat tensor).
+        height: H (1 for a flat tensor).
+        width: W (1 for a flat tensor).
+        bits: 8, 4, 2, or 32.
+        signed: Two's complement if true.
+        scale: Real value of one integer step.
+    """
+
+    name: str
+    channels: int
+    height: int
+    width: int
+    bits: int
+    signed: bool
+    scale: float
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of one pixel."""
+        return -(-self.channels * self.bits // 8)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the whole tensor."""
+        return self.height * self.width * self.pixel_bytes
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return self.height * self.width * self.channels
+
+
+@dataclasses.dataclass(frozen=True)
+class Requantization:
+    """y = clip((acc·multiplier[c] + addend[c]) >> shift, low, high), in exact integers.
+
+    Attributes:
+        multiplier: int64 array (channels,), each within int32.
+        addend: int64 array (channels,), within int32 unless ``wide``.
+        shift: Arithmetic right shift, 0..31 (0..62 if wide).
+        low: Smallest output.
+        high: Largest output.
+        clamp_low: acc may be clamped to at least this before the product without changing any output.
+        clamp_high: acc may be clamped to at most this.
+        wide: True if the product needs 64 bits even after the clamp.
+    """
+
+    multiplier: IntArray
+    addend: IntArray
+    shift: int
+    low: int
+    high: int
+    clamp_low: int = -(1 << 31)
+    clamp_high: int = (1 << 31) - 1
+    wide: bool = False
+
+    def apply(self, acc: IntArray, channel_axis: int) -> IntArray:
+        """Requantizes accumulators of any shape, in exact 64-bit integers (no clamp: it must not matter)."""
+        shape = [1] * acc.ndim
+        shape[channel_axis] = -1
+        product = acc.astype(np.int64) * self.multiplier.reshape(shape) + self.addend.reshape(shape)
+        result: IntArray = np.clip(product >> self.shift, self.low, self.high)
+        return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer: reads ``inputs``, writes ``output``.
+
+    Attributes:
+        name: C-safe, unique, DORY style: ``BNReluConvolution0``, ``Addition5``, ``Pooling7``, ``FullyConnected9``.
+        inputs: Tensors read; two or more for add and concat.
+        output: Tensor written.
+        shape: Geometry, as in the latency table.
+    """
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    shape: LayerShape
+
+    @property
+    def bits(self) -> LayerBits:
+        """Precisions, as in the latency table."""
+        second = self.inputs[1].bits if len(self.inputs) > 1 else 0
+        return LayerBits(self.inputs[0].bits, self.inputs[0].signed, second, self.output.bits)
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightedLayer(Layer):
+    """Convolution (any groups) or linear layer.
+
+    Attributes:
+        weights: int8 array (Cout, Cin/groups, Kh, Kw); linear: (out, C, H, W) over the input tensor.
+        weight_bits: 8, 4 or 2; always signed.
+        requantization: Per output channel.
+    """
+
+    weights: npt.NDArray[np.int8]
+    weight_bits: int
+    requantization: Requantization
+
+    @property
+    def bits(self) -> LayerBits:
+        """Precisions, as in the latency table."""
+        first = self.inputs[0]
+        return LayerBits(first.bits, first.signed, self.weight_bits, self.output.bits)
+
+
+@dataclasses.dataclass(frozen=True)
+class AddLayer(Layer):
+    """Residual add: clip((a·multipliers[0] + b·multipliers[1] + addend) >> shift, low, high); fits int32.
+
+    Attributes:
+        multipliers: One per input.
+        addend: Rounding, in the product's unit.
+        shift: Arithmetic right shift.
+        low: Smallest output.
+        high: Largest output.
+    """
+
+    multipliers: tuple[int, int]
+    addend: int
+    shift: int
+    low: int
+    high: int
+
+
+@dataclasses.dataclass(frozen=True)
+class MaxPoolLayer(Layer):
+    """Max pooling; the output has the scale and precision of the input."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AveragePoolLayer(Layer):
+    """Global average: sum over the plane, then requantize (multiplier of length 1 for all channels).
+
+    Attributes:
+        requantization: One multiplier and addend for all channels.
+    """
+
+    requantization: Requantization
+
+
+@dataclasses.dataclass(frozen=True)
+class ConcatLayer(Layer):
+    """Concatenation along channels; each input is requantized to the output's scale.
+
+    Attributes:
+        requantizations: One per input, with one multiplier and addend each.
+    """
+
+    requantizations: tuple[Requantization, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A whole integer network.
+
+    Attributes:
+        name: C-safe name.
+        input: The only input tensor.
+        output: The only output tensor.
+        layers: In execution order.
+        host_postprocess: Operators moved to the host, e.g. ``("Softmax",)``.
+    """
+
+    name: str
+    input: Tensor
+    output: Tensor
+    layers: tuple[Layer, ...]
+    host_postprocess: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Targets: machine descriptions as data (TOML), loaded into frozen dataclasses."""

@@ -1,0 +1,121 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* Argument structs and prototypes of all kernels.
+ *
+ * Layouts. Activations are HWC: a pixel is ceil(C * bits / 8) bytes, channels packed from the least significant bit, two's
+ * complement if signed, left-over bits of a pixel 0. Weights are two's complement in the layout of the kernel variant
+ * (see fbcompile/lowering/packing.py). Taps outside the input tile read 0.
+ *
+ * Arithmetic. acc is int32; y = clip((clamp(acc) * multiplier[c] + addend[c]) >> shift, low, high), arithmetic shift.
+ * Not wide: product and sum fit int32 (proved by the integerize pass), addend is int32[]. Wide: 64 bits, addend is int64[].
+ *
+ * Every kernel is called once per core through fbc_parallel with the same arguments, computes its share
+ * (fbc_core_id() of fbc_core_count()), holds no barrier, allocates nothing and prints nothing.
+ */
+#ifndef FBC_KERNELS_H
+#define FBC_KERNELS_H
+
+#include <stdint.h>
+
+typedef struct {
+    const int32_t *multiplier; /* one per output channel of the tile (one in all for pools and concat) */
+    const void *addend;        /* int32_t[], or int64_t[] if wide; as many as multipliers */
+    int32_t clamp_low;
+    int32_t clamp_high;
+    int32_t low;
+    int32_t high;
+    uint8_t shift;
+    uint8_t wide;
+} fbc_requantization;
+
+/* Convolution of any kind: dense, pointwise, depthwise; linear is 1x1 on one pixel. */
+typedef struct {
+    const void *input;   /* tile, HWC */
+    const void *weights; /* of the tile's output channels, in the kernel's layout */
+    void *output;        /* tile, HWC, dense with the tile's own channels */
+    void *scratch;       /* Kernel.scratch_bytes() */
+    fbc_requantization requantization;
+    uint16_t input_height;
+    uint16_t input_width;
+    uint16_t input_channels;
+    uint16_t output_height;
+    uint16_t output_width;
+    uint16_t output_channels;
+    uint8_t kernel_height;
+    uint8_t kernel_width;
+    uint8_t stride_height;
+    uint8_t stride_width;
+    uint8_t pad_top;  /* rows of zeros above the tile: 0 for tiles that do not touch the border */
+    uint8_t pad_left; /* likewise; below and on the right the tile simply ends */
+    uint8_t activation_bits;
+    uint8_t activation_signed;
+    uint8_t weight_bits;
+    uint8_t output_bits; /* 8, 4, 2 or 32 */
+} fbc_conv_args;
+
+/* Residual add: clip((a * multiplier_a + b * multiplier_b + addend) >> shift, low, high), in int32. */
+typedef struct {
+    const void *input_a;
+    const void *input_b;
+    void *output;
+    int32_t multiplier_a;
+    int32_t multiplier_b;
+    int32_t addend;
+    int32_t low;
+    int32_t high;
+    uint32_t pixels;
+    uint16_t channels;
+    uint8_t shift;
+    uint8_t bits_a;
+    uint8_t signed_a;
+    uint8_t bits_b;
+    uint8_t signed_b;
+    uint8_t output_bits;
+} fbc_add_args;
+
+/* Max pooling (input and output of one precision; taps outside the tile are ignored) and global average pooling
+ * (output is one pixel; requantization has one multiplier and addend). */
+typedef struct {
+    const void *input;
+    void *output;
+    fbc_requantization requantization; /* average only */
+    uint16_t input_height;
+    uint16_t input_width;
+    uint16_t channels;
+    uint16_t output_height;
+    uint16_t output_width;
+    uint8_t kernel_height;
+    uint8_t kernel_width;
+    uint8_t stride_height;
+    uint8_t stride_width;
+    uint8_t pad_top;
+    uint8_t pad_left;
+    uint8_t activation_bits;
+    uint8_t activation_signed;
+    uint8_t output_bits;
+} fbc_pool_args;
+
+/* Requantize a tile and write it into channels [output_offset, output_offset + channels) of a wider output (concat). */
+typedef struct {
+    const void *input;
+    void *output;
+    fbc_requantization requantization; /* one multiplier and addend */
+    uint32_t pixels;
+    uint16_t channels;
+    uint16_t output_channels;
+    uint16_t output_offset;
+    uint8_t activation_bits;
+    uint8_t activation_signed;
+    uint8_t output_bits;
+} fbc_concat_args;
+
+/* Portable C11: the oracle of every other variant, and what plain RISC-V runs. All take a pointer to their struct. */
+void fbc_conv_portable(void *args);         /* fbc_conv_args, weights "dense": [Cout][Kh][Kw][ceil(Cin*w/8) bytes] */
+void fbc_depthwise_portable(void *args);    /* fbc_conv_args, weights "depthwise": [C][ceil(Kh*Kw*w/8) bytes] */
+void fbc_add_portable(void *args);          /* fbc_add_args */
+void fbc_max_pool_portable(void *args);     /* fbc_pool_args */
+void fbc_average_pool_portable(void *args); /* fbc_pool_args */
+void fbc_concat_portable(void *args);       /* fbc_concat_args */
+
+/* XpulpV2 and XpulpNN: see kernels/. Weights "blocked4": groups of four output channels, words interleaved. */
+
+#endif

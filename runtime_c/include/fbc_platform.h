@@ -1,0 +1,58 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* What generated code and kernels need from a platform: fork, DMA, L3, files, cycles. One implementation per folder of
+ * platform/. Only cluster core 0 calls anything here but fbc_core_id and fbc_core_count. */
+#ifndef FBC_PLATFORM_H
+#define FBC_PLATFORM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef FBC_CORES
+#define FBC_CORES 8 /* cluster cores, a build option */
+#endif
+
+/* Index of the calling (on the host: logical) core, and number of cores. */
+uint32_t fbc_core_id(void);
+uint32_t fbc_core_count(void);
+
+/* Runs kernel(args) once on every core; returns when all are done. */
+void fbc_parallel(void (*kernel)(void *), void *args);
+
+/* A copy between L2 (or any outer memory) and L1: `lines` lines of `line_bytes`, dense in L1, `l2_stride` apart in L2. */
+typedef struct {
+    void *l1;
+    void *l2;
+    uint32_t line_bytes;
+    uint32_t lines;
+    uint32_t l2_stride;
+} fbc_dma_copy;
+
+/* Starts a copy and returns at once. fbc_dma_wait waits for all copies that were started before it. */
+void fbc_dma_in(const fbc_dma_copy *copy);  /* L2 -> L1 */
+void fbc_dma_out(const fbc_dma_copy *copy); /* L1 -> L2 */
+void fbc_dma_wait(void);
+
+/* External memory. Starts a read of `bytes` at byte address `l3` into L2; fbc_l3_wait waits for all started reads. */
+void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes);
+void fbc_l3_wait(void);
+/* Before the run: copies a file of the host into external memory at address 0. Returns 0, or -1 if it cannot be read. */
+int fbc_l3_load_file(const char *path, uint32_t bytes);
+
+/* Files of the machine that runs or simulates the program, in its working directory. Handles are >= 0; -1 is failure. */
+int fbc_file_open(const char *path, int writable);
+int fbc_file_read(int file, void *data, uint32_t bytes);        /* 0 if all bytes came */
+int fbc_file_write(int file, const void *data, uint32_t bytes); /* 0 if all bytes went */
+void fbc_file_close(int file);
+
+/* Cluster cycles since start; 0 on the host. */
+uint32_t fbc_cycles(void);
+void fbc_print(const char *text);
+
+/* L1 and L2 arenas of the program, allocated by the linker script or as host arrays. */
+extern uint8_t *const fbc_l1_arena;
+extern uint8_t *const fbc_l2_arena;
+
+/* The program: runs on cluster core 0; its result is the exit status. */
+int fbc_main(void);
+
+#endif
