@@ -138,7 +138,11 @@ def weight_scale(weight: np.ndarray, bits: int, axis: int | None) -> np.ndarray:
     Returns:
         float32 scales of shape (channels,), or () if ``axis`` is None.
     """
-    rows = weight.reshape(1, -1) if axis is None else np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
+    rows = (
+        weight.reshape(1, -1)
+        if axis is None
+        else np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
+    )
     rows = rows.astype(np.float64)
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     largest = np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float32).tiny * 2**20)
