@@ -29,8 +29,8 @@ def closing_lines(state: RunState, rows: list[LayerRow]) -> list[str]:
         lines.append(_latency_line(state, rows))
     if state.lowering is not None:
         lines.append(
-            f"memory    L1 {state.lowering.l1_peak_bytes:,} B, L2 {state.lowering.l2_peak_bytes:,} B, "
-            f"weights in L3 {state.lowering.weight_bytes:,} B"
+            f"memory    L1 {state.lowering.l1_bytes:,} B, L2 {state.lowering.l2_bytes:,} B, "
+            f"weights in L3 {state.lowering.l3_bytes:,} B"
         )
     if state.verification is not None:
         lines.append(f"verified  {state.verification.summary()}")

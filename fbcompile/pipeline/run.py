@@ -20,7 +20,7 @@ ANNOTATED_FILE = "model.annotated.onnx"
 
 
 def prepare(options: CompileOptions, reporter: Reporter | None = None) -> RunState:
-    """Checks everything that can be checked before the first stage: target, output folder, model, data, tools.
+    """Checks all that can be checked before the first stage: target, output folder, model, data, tools.
 
     Raises:
         FbcompileError: Something is missing or wrong; nothing was written.

@@ -171,7 +171,7 @@ def _lower(state: RunState) -> str:
         state.network = read_integer_model(state.model)
     state.lowering = lower(state.network, state.target, state.folder.partial / "c")
     report = state.lowering
-    return f"L2 peak {report.l2_peak_bytes:,} B, weights {report.weight_bytes:,} B in L3"
+    return f"L2 peak {report.l2_bytes:,} B, weights {report.l3_bytes:,} B in L3"
 
 
 def _verify(state: RunState) -> str:

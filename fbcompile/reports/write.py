@@ -68,7 +68,7 @@ def report(state: RunState, rows: list[LayerRow]) -> dict[str, Any]:
             stage: [dataclasses.asdict(change) for change in changes]
             for stage, changes in state.changes.items()
         },
-        "lowering": None if state.lowering is None else dataclasses.asdict(state.lowering),
+        "lowering": None if state.lowering is None else state.lowering.as_dict(),
         "verification": None if state.verification is None else state.verification.as_dict(),
     }
 

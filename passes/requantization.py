@@ -1,0 +1,278 @@
+"""The arithmetic of requantization: integers that stand for a real affine map, with a proof.
+
+A layer's exact int32 accumulator ``acc`` of channel c means the real output ``y = acc·M[c] + B[c]`` in steps
+of the output (``M`` = input scale · weight scale / output scale, ``B`` = bias / output scale). The integer
+model computes ``clip((acc·mul[c] + add[c]) >> shift, low, high)``. The functions here choose ``mul``, ``add``
+and ``shift`` so that
+
+1. *No overflow.* With acc clamped to ``[clamp_low, clamp_high]``, ``acc·mul`` and ``acc·mul + add`` are int32
+   for every accumulator that the weights and the input's type admit. If ``wide``, both are int64 without any
+   clamp.
+2. *The clamp is invisible.* It changes no output: beyond it the output of every channel is saturated already.
+3. *Precision.* ``|(acc·mul + add) / 2^shift − (y + 1/2)| <= 1/16`` wherever low <= y <= high and acc is
+   admitted. (1/2 because the arithmetic shift rounds down, so that the result is y rounded half up.) Outside
+   of that range both sides saturate alike. So the result is y rounded, except where y is within 1/16 of a
+   rounding boundary.
+
+1 and 2 are decided in exact integers, 3 in float64 with a margin far above its rounding error. The widest
+``shift`` that satisfies 1 is taken; if 3 fails there, the layer is ``wide``. ``add`` also centres the error
+that rounding ``mul`` makes over the range that matters, which halves it.
+
+Integer multipliers need none of that: with shift 0, ``acc·M + floor(B + 1/2)`` is y rounded half up, exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from fbcompile.errors import UnsupportedModelError
+from fbcompile.lowering.network import IntArray, Requantization
+
+FloatArray = npt.NDArray[np.float64]
+
+MAXIMUM_ERROR = 1 / 16
+"""Bound of the error of the integer affine map, in output steps."""
+
+_MARGIN = 2.0**-20
+_NARROW_SHIFT = 31
+_WIDE_SHIFT = 46
+_INT32 = (-(1 << 31), (1 << 31) - 1)
+_INT62 = float(1 << 62)
+
+
+@dataclasses.dataclass(frozen=True)
+class AddRequantization:
+    """clip((a·multipliers[0] + b·multipliers[1] + addend) >> shift, low, high); every partial sum is int32.
+
+    Attributes:
+        multipliers: One per input.
+        addend: Rounding, in the product's unit.
+        shift: Arithmetic right shift.
+        low: Smallest output.
+        high: Largest output.
+    """
+
+    multipliers: tuple[int, int]
+    addend: int
+    shift: int
+    low: int
+    high: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Problem:
+    """What is to be approximated; channels whose output cannot vary have multiplier 0.
+
+    Attributes:
+        multiplier: M, (channels,).
+        addend: B, (channels,).
+        acc_low: Least accumulator that can occur, (channels,).
+        acc_high: Largest.
+        left: Least accumulator at which the precision matters, real, (channels,).
+        right: Largest.
+        low: Smallest output.
+        high: Largest output.
+    """
+
+    multiplier: FloatArray
+    addend: FloatArray
+    acc_low: IntArray
+    acc_high: IntArray
+    left: FloatArray
+    right: FloatArray
+    low: int
+    high: int
+
+
+def accumulator_bounds(weights: IntArray, input_low: int, input_high: int) -> tuple[IntArray, IntArray]:
+    """Bounds of Σ w·x per output channel over all inputs of a type.
+
+    Args:
+        weights: Integers, output channels first, any further shape.
+        input_low: Least input, at most 0 (so padding with 0 is covered).
+        input_high: Largest input, at least 0.
+
+    Returns:
+        Least and largest accumulator, int64 arrays (channels,).
+
+    Raises:
+        UnsupportedModelError: A bound is outside of int32.
+    """
+    rows = weights.reshape(weights.shape[0], -1).astype(np.int64)
+    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    low = positive * input_low + negative * input_high
+    high = positive * input_high + negative * input_low
+    if low.min(initial=0) < _INT32[0] or high.max(initial=0) > _INT32[1]:
+        raise UnsupportedModelError(
+            f"an accumulator can reach {int(max(-low.min(), high.max()))}, beyond int32",
+            why=f"{rows.shape[1]} products per output",
+            hint="fewer bits for the input or the weights of this layer",
+        )
+    return low, high
+
+
+def choose_requantization(
+    multiplier: FloatArray, addend: FloatArray, acc_low: IntArray, acc_high: IntArray, low: int, high: int
+) -> Requantization:
+    """Integers for ``y = acc·multiplier + addend``, with the three properties of this module.
+
+    Args:
+        multiplier: M >= 0, (channels,).
+        addend: B, (channels,).
+        acc_low: Least accumulator that can occur, (channels,).
+        acc_high: Largest accumulator that can occur, (channels,).
+        low: Smallest output.
+        high: Largest output.
+
+    Raises:
+        UnsupportedModelError: Not even 64 bits reach the precision.
+    """
+    problem = _problem(multiplier, addend, acc_low, acc_high, low, high)
+    found = _exact(problem)
+    if found is not None:
+        return found
+    for shift in range(_NARROW_SHIFT, -1, -1):
+        candidate = _candidate(problem, shift)
+        narrow = None if candidate is None else _narrow(problem, *candidate, shift)
+        if narrow is not None:
+            if _error(problem, narrow) <= MAXIMUM_ERROR - _MARGIN:
+                return narrow
+            break  # a smaller shift rounds the multipliers more coarsely still
+    for shift in range(_WIDE_SHIFT, -1, -1):
+        candidate = _candidate(problem, shift)
+        wide = None if candidate is None else _wide(problem, *candidate, shift)
+        if wide is not None:
+            if _error(problem, wide) <= MAXIMUM_ERROR - _MARGIN:
+                return wide
+            break
+    raise UnsupportedModelError(
+        f"no 32-bit multiplier requantizes this layer within 1/{round(1 / MAXIMUM_ERROR)} of an output step",
+        why=f"the multipliers of its channels go from {multiplier.min():.3g} to {multiplier.max():.3g}",
+        hint="the scales of its weights or activations are degenerate: calibrate again, or with other data",
+    )
+
+
+def _problem(
+    multiplier: FloatArray, addend: FloatArray, acc_low: IntArray, acc_high: IntArray, low: int, high: int
+) -> _Problem:
+    ends = np.sort(np.stack([acc_low * multiplier + addend, acc_high * multiplier + addend]), axis=0)
+    constant = (ends[0] >= high) | (ends[1] <= low) | (ends[0] == ends[1])
+    varying = np.where(constant, 0.0, multiplier)
+    fixed = np.where(constant, np.clip(ends[0], low, high), addend)
+    divisor = np.where(constant, 1.0, multiplier)
+    with np.errstate(over="ignore"):  # infinity is clipped to the accumulator's bound
+        left = np.clip((low - fixed) / divisor, acc_low, acc_high)
+        right = np.clip((high - fixed) / divisor, acc_low, acc_high)
+    return _Problem(varying, fixed, acc_low, acc_high, left, right, low, high)
+
+
+def _exact(problem: _Problem) -> Requantization | None:
+    """Integer multipliers need no shift: acc·M + floor(B + 1/2) is y rounded half up, without any error."""
+    multiplier, addend = np.rint(problem.multiplier), np.floor(problem.addend + 0.5)
+    if np.any(multiplier != problem.multiplier) or max(multiplier.max(), np.abs(addend).max()) > _INT32[1]:
+        return None
+    integers = multiplier.astype(np.int64), addend.astype(np.int64)
+    return _narrow(problem, *integers, 0) or _wide(problem, *integers, 0)
+
+
+def _candidate(problem: _Problem, shift: int) -> tuple[IntArray, IntArray] | None:
+    """Rounded multipliers and error-centring addends at a shift; None if they are not even 62-bit numbers."""
+    multiplier = np.rint(np.ldexp(problem.multiplier, shift))
+    slope_error = np.ldexp(multiplier, -shift) - problem.multiplier
+    centre = (problem.left + problem.right) / 2
+    addend = np.rint(np.ldexp(problem.addend + 0.5 - slope_error * centre, shift))
+    if multiplier.max() > _INT32[1] or np.abs(addend).max() >= _INT62:
+        return None
+    return multiplier.astype(np.int64), addend.astype(np.int64)
+
+
+def _narrow(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> Requantization | None:
+    """The 32-bit form with its clamp, or None if a product or sum can leave int32."""
+    if np.abs(addend).max() > _INT32[1]:
+        return None
+    clamp_low, clamp_high = _clamp(problem, multiplier, addend, shift)
+    for acc in (problem.acc_low, problem.acc_high):
+        product = np.clip(acc, clamp_low, clamp_high) * multiplier
+        for result in (product, product + addend):
+            if result.min() < _INT32[0] or result.max() > _INT32[1]:
+                return None
+    low, high = problem.low, problem.high
+    return Requantization(multiplier, addend, shift, low, high, clamp_low, clamp_high)
+
+
+def _clamp(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> tuple[int, int]:
+    """The narrowest interval beyond which every channel is saturated or has no accumulator."""
+    moves = multiplier > 0
+    if not moves.any():
+        return 0, 0
+    slope, offset = multiplier[moves], addend[moves]
+    first_high = -((offset - (problem.high << shift)) // slope)
+    last_low = (((problem.low + 1) << shift) - 1 - offset) // slope
+    acc_low, acc_high = problem.acc_low[moves], problem.acc_high[moves]
+    return int(np.clip(last_low, acc_low, acc_high).min()), int(np.clip(first_high, acc_low, acc_high).max())
+
+
+def _wide(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> Requantization | None:
+    """The 64-bit form, or None if a sum can reach 2^63 (|acc·mul| < 2^62 by the types)."""
+    if np.abs(addend).max() >= 1 << 62:
+        return None
+    return Requantization(
+        multiplier,
+        addend,
+        shift,
+        problem.low,
+        problem.high,
+        int(problem.acc_low.min()),
+        int(problem.acc_high.max()),
+        wide=True,
+    )
+
+
+def _error(problem: _Problem, found: Requantization) -> float:
+    """Largest error in output steps: affine in acc, hence at an end of the range that matters."""
+    slope = np.ldexp(found.multiplier.astype(np.float64), -found.shift) - problem.multiplier
+    offset = np.ldexp(found.addend.astype(np.float64), -found.shift) - problem.addend - 0.5
+    return float(
+        np.maximum(np.abs(slope * problem.left + offset), np.abs(slope * problem.right + offset)).max()
+    )
+
+
+def choose_add_requantization(
+    multipliers: tuple[float, float],
+    input_ranges: tuple[tuple[int, int], tuple[int, int]],
+    low: int,
+    high: int,
+) -> AddRequantization:
+    """Integers for ``y = a·M[0] + b·M[1]``: all sums are int32, the error is at most 1/16 step.
+
+    Args:
+        multipliers: Input scale / output scale, per input.
+        input_ranges: Least and largest integer of each input's type.
+        low: Smallest output.
+        high: Largest output.
+
+    Raises:
+        UnsupportedModelError: The scales are too far apart for 32 bits.
+    """
+    magnitudes = [max(-least, largest) for least, largest in input_ranges]
+    for shift in range(24, -1, -1):
+        integers = tuple(round(multiplier * (1 << shift)) for multiplier in multipliers)
+        rounding = (1 << shift) >> 1
+        largest = sum(size * integer for size, integer in zip(magnitudes, integers, strict=True)) + rounding
+        if largest > _INT32[1]:
+            continue
+        errors = (
+            abs(integer / (1 << shift) - real) for integer, real in zip(integers, multipliers, strict=True)
+        )
+        error = sum(size * slope for size, slope in zip(magnitudes, errors, strict=True))
+        if error <= MAXIMUM_ERROR - _MARGIN and (shift > 0 or error == 0):
+            return AddRequantization((integers[0], integers[1]), rounding, shift, low, high)
+        break
+    raise UnsupportedModelError(
+        "no 32-bit multipliers requantize this addition within 1/16 of an output step",
+        why=f"input scale / output scale is {multipliers[0]:.3g} and {multipliers[1]:.3g}",
+        hint="calibrate the addition's output with data on which its inputs do not cancel",
+    )
