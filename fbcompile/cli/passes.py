@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 
 
@@ -14,7 +13,6 @@ def passes() -> None:
         pass_class = load_pass(name)
         first_line = (inspect.getdoc(pass_class) or "").split("\n", 1)[0]
         print(f"{name:<34} {first_line}")
-        fields = dataclasses.fields(pass_class) if dataclasses.is_dataclass(pass_class) else ()
-        options = [field.name for field in fields if field.init]
+        options = list(inspect.signature(pass_class).parameters)
         if options:
             print(f"{'':<34}   options: {', '.join(options)}")

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fbcompile.errors import UsageError
 
@@ -67,7 +67,7 @@ class CompileOptions:
     search_variant: str = "free_bits"
     search_strength: float = 0.2
     search_epochs: int = 12
-    ties: str = "strict"
+    ties: Literal["strict", "more_bits"] = "strict"
     finetune_epochs: int = 12
     verify_inputs: int = 16
     gvsoc: Path | None = None

@@ -40,7 +40,7 @@ def prepare(options: CompileOptions, reporter: Reporter | None = None) -> RunSta
         from fbcompile.data import load_data
 
         shape = model.graph.inputs[0].shape
-        data = load_data(options.data, tuple(int(size) for size in list(shape or ())[1:]))
+        data = load_data(options.data, tuple(size for size in list(shape or ())[1:] if isinstance(size, int)))
     if "verify" in options.stages:
         from fbcompile.verification.build import check_tools
 
