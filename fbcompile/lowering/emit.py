@@ -1,0 +1,229 @@
+"""The C project: templates filled with a network's tiling and memory plan, weights packed, runtime copied.
+
+Same input, same bytes: nothing here depends on the time, the machine or the order of a set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from fbcompile.errors import InternalError
+from fbcompile.lowering.emit_layer import layer_context, tensor_comment
+from fbcompile.lowering.kernels import Kernel, runtime_sources
+from fbcompile.lowering.memory import MemoryPlan, aligned
+from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
+from fbcompile.lowering.network import Layer, Network, Tensor, WeightedLayer
+from fbcompile.lowering.packing import pack_requantization, pack_weights
+from fbcompile.lowering.tiling import LayerTiling
+from fbcompile.targets.target import Target
+
+RUNTIME = Path(__file__).resolve().parent.parent / "runtime_c"
+"""The C that never changes."""
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+_RESERVED = (
+    "network",
+    "tile",
+    "load",
+    "store",
+    "compute",
+    "tile_at",
+    "input_at",
+    "output_at",
+    "main",
+    "fbc_main",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerPlan:
+    """Everything decided about one layer.
+
+    Attributes:
+        layer: The layer.
+        kernel: Its C kernel.
+        tiling: Its tiles.
+        weights: Its packed weight block; empty for layers without weights.
+    """
+
+    layer: Layer
+    kernel: Kernel
+    tiling: LayerTiling
+    weights: WeightBytes
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightBytes:
+    """One layer's part of ``weights.bin``.
+
+    Attributes:
+        data: weights | multipliers | addends, each padded to a multiple of 4 bytes.
+        multipliers_at: Offset of the multipliers.
+        addends_at: Offset of the addends.
+    """
+
+    data: bytes
+    multipliers_at: int = 0
+    addends_at: int = 0
+
+
+def pack_weight_block(layer: Layer, kernel: Kernel) -> WeightBytes:
+    """Packs what a layer reads from L3; empty for layers without weights."""
+    if not isinstance(layer, WeightedLayer):
+        return WeightBytes(b"")
+    weights = _padded(pack_weights(layer, kernel))
+    multipliers, addends = (
+        _padded(p) for p in pack_requantization(layer.requantization, layer.output.channels)
+    )
+    return WeightBytes(weights + multipliers + addends, len(weights), len(weights) + len(multipliers))
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def emit_project(
+    network: Network, plans: Sequence[LayerPlan], memory: MemoryPlan, target: Target, out: Path
+) -> list[Path]:
+    """Writes the C project.
+
+    Args:
+        network: What is computed.
+        plans: One per layer, in order.
+        memory: Where tensors and weights live.
+        target: The machine.
+        out: Folder; made if missing. Files of the project are overwritten, others left.
+
+    Returns:
+        The files written, sorted, relative to ``out``.
+    """
+    sources = _kernel_sources(plans, target)
+    names = c_identifiers([plan.layer.name for plan in plans], _RESERVED)
+    layers = [_layer_values(plan, name, memory) for plan, name in zip(plans, names, strict=True)]
+    values = {
+        "network": _network_values(network, plans, layers, memory),
+        "target": target,
+        "sources": [source.as_posix() for source in sources],
+    }
+    written = [
+        _write(out, Path("Makefile"), _render("Makefile.j2", values)),
+        _write(out, Path("inc/network.h"), _render("network.h.j2", values)),
+        _write(out, Path("src/network.c"), _render("network.c.j2", values)),
+        _write(out, Path("hex/weights.bin"), _weights_image(plans, memory)),
+    ]
+    for layer in layers:
+        written.append(_write(out, Path(f"inc/{layer['name']}.h"), _render("layer.h.j2", {"layer": layer})))
+        source = _render(layer["template"], {"layer": layer})
+        written.append(_write(out, Path(f"src/{layer['name']}.c"), source))
+    return sorted([*written, *_copy_runtime(sources, out)])
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def _render(template: str, values: dict[str, Any]) -> bytes:
+    return _environment().get_template(template).render(values).encode("ascii")
+
+
+def _write(out: Path, path: Path, data: bytes) -> Path:
+    (out / path).parent.mkdir(parents=True, exist_ok=True)
+    (out / path).write_bytes(data)
+    return path
+
+
+def _weights_image(plans: Sequence[LayerPlan], memory: MemoryPlan) -> bytes:
+    image = bytearray(memory.l3_bytes)
+    for block in memory.weights:
+        image[block.l3_offset : block.l3_offset + block.bytes] = plans[block.layer].weights.data
+    return bytes(image)
+
+
+def _kernel_sources(plans: Sequence[LayerPlan], target: Target) -> list[Path]:
+    """C files of the kernels that the layers call; others would only cost compile time."""
+    functions = {name for plan in plans for name in (plan.kernel.function, plan.kernel.prepare) if name}
+    sources = [source for source in runtime_sources(target) if source.stem in functions]
+    missing = functions - {source.stem for source in sources}
+    if missing:
+        raise InternalError(f"no C file in the runtime for {', '.join(sorted(missing))}", where="lowering")
+    return sources
+
+
+def _copy_runtime(sources: Sequence[Path], out: Path) -> list[Path]:
+    """Copies headers, the kernels that are called, all platforms and the program."""
+    wanted = {Path("fbc_main.c"), *sources}
+    for folder in ("include", "kernels/common", "kernels/micro", "platform"):
+        wanted |= {path.relative_to(RUNTIME) for path in (RUNTIME / folder).rglob("*") if path.is_file()}
+    wanted |= {path.relative_to(RUNTIME) for path in (RUNTIME / "kernels").glob("*.h")}
+    written = []
+    for path in sorted(wanted):
+        written.append(Path("runtime") / path)
+        destination = out / written[-1]
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(RUNTIME / path, destination)
+    return written
+
+
+def _layer_values(plan: LayerPlan, name: str, memory: MemoryPlan) -> dict[str, Any]:
+    values = layer_context(plan.layer, plan.kernel, plan.tiling, name)
+    values |= {
+        "weight_bytes": plan.kernel.weight_bytes(plan.layer, plan.layer.output.channels),
+        "multipliers_at": plan.weights.multipliers_at,
+        "addends_at": plan.weights.addends_at,
+        "output_name": c_comment(plan.layer.output.name),
+        "input_offsets": [memory.activations[tensor.name] for tensor in plan.layer.inputs],
+        "output_offset": memory.activations[plan.layer.output.name],
+        "output_bytes": plan.layer.output.bytes,
+        "block_bytes": len(plan.weights.data),
+        "weights_offset": 0,
+    }
+    return values
+
+
+def _tensor_values(tensor: Tensor, memory: MemoryPlan) -> dict[str, Any]:
+    return {
+        "comment": tensor_comment(tensor),
+        "bytes": tensor.bytes,
+        "channels": tensor.channels,
+        "height": tensor.height,
+        "width": tensor.width,
+        "bits": tensor.bits,
+        "signed": int(tensor.signed),
+        "scale": repr(float(tensor.scale)),
+        "offset": memory.activations[tensor.name],
+    }
+
+
+def _network_values(
+    network: Network, plans: Sequence[LayerPlan], layers: list[dict[str, Any]], memory: MemoryPlan
+) -> dict[str, Any]:
+    for block in memory.weights:
+        layers[block.layer]["weights_offset"] = block.l2_offset
+    postprocess = ", ".join(c_comment(name) for name in network.host_postprocess)
+    return {
+        "name": c_identifier(network.name),
+        "layers": layers,
+        "reads": sorted(memory.weights, key=lambda block: (block.load_step, block.layer)),
+        "max_inputs": max(len(plan.layer.inputs) for plan in plans),
+        "input": _tensor_values(network.input, memory),
+        "output": _tensor_values(network.output, memory),
+        "host_note": f"; still to be done on the host: {postprocess}" if postprocess else "",
+        "l1_bytes": aligned(max(plan.tiling.l1_bytes for plan in plans)),
+        "l2_bytes": memory.l2_bytes,
+        "weight_bytes": memory.l3_bytes,
+    }

@@ -1,0 +1,355 @@
+"""Transfers, bytes and cycles of every candidate tiling of a layer, all at once in numpy arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fbcompile.lowering.kernels import Kernel
+from fbcompile.lowering.network import Layer, WeightedLayer
+from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+TILE_CYCLES = 950.0
+"""Cycles of core 0 per tile beside kernel and transfers: tile position, transfers, argument struct.
+
+Measured on GVSOC with 1 to 72 tiles a layer: 700 to 1800, mostly instruction cache misses.
+"""
+LAYER_CYCLES = 1600.0
+"""The same per layer: entering the layer function with cold caches."""
+CONTENTION = 0.05
+"""Cycles that the kernels lose per cycle of transfers: the DMA takes L1 banks from the cores."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DmaCost:
+    """Cost of L2 ↔ L1 transfers.
+
+    Attributes:
+        bytes_per_cycle: Sustained rate.
+        startup_cycles: Per transfer.
+        line_cycles: Least cycles of a line.
+    """
+
+    bytes_per_cycle: float
+    startup_cycles: float
+    line_cycles: float
+
+    def cycles(self, copies: Numbers, lines: Numbers, data: Numbers) -> Numbers:
+        """Cycles of ``copies`` transfers that together move ``data`` bytes in ``lines`` equal lines."""
+        return copies * self.startup_cycles + np.maximum(
+            lines * self.line_cycles, data / self.bytes_per_cycle
+        )
+
+
+@dataclasses.dataclass
+class Candidates:
+    """Candidate tilings, one per array element.
+
+    Attributes:
+        rows: Output rows of a full tile.
+        columns: Output columns of a full tile.
+        channels: Output channels of a full tile.
+        weight_stationary: Loop order.
+        double_buffer: Whether transfers overlap compute.
+        tiles: Number of tiles.
+        outer: Number of steps that load both operands.
+        every_load: DMA cycles of what each step loads.
+        outer_load: DMA cycles that such a step loads on top.
+        store: DMA cycles of one tile's output.
+        overhead: Cycles of all tiles beside compute and DMA.
+        l1_bytes: L1 bytes without scratch.
+        traffic_bytes: Bytes across L2 ↔ L1.
+        sizes: Bytes of one copy and number of copies of each L1 buffer.
+        bound: Lower bound of the search, set by it.
+    """
+
+    rows: Integers
+    columns: Integers
+    channels: Integers
+    weight_stationary: npt.NDArray[np.bool_]
+    double_buffer: npt.NDArray[np.bool_]
+    tiles: Numbers
+    outer: Numbers
+    every_load: Numbers
+    outer_load: Numbers
+    store: Numbers
+    overhead: Numbers
+    l1_bytes: Integers
+    traffic_bytes: Integers
+    sizes: dict[str, tuple[Integers, Integers]]
+    bound: float = 0.0
+
+    def shape(self, index: int) -> tuple[int, int, int]:
+        """Rows, columns and channels of one candidate."""
+        return int(self.rows[index]), int(self.columns[index]), int(self.channels[index])
+
+    def totals(self, compute: float) -> Numbers:
+        """Predicted cycles of each candidate if the kernels of its layer take ``compute`` cycles in all."""
+        totals: Numbers = self._total(slice(None), compute)
+        return totals
+
+    def total(self, index: int, compute: float) -> float:
+        """Predicted cycles of one candidate."""
+        return float(self._total(index, compute))
+
+    def _total(self, at: Any, compute: float) -> Any:
+        tiles, outer = self.tiles[at], self.outer[at]
+        every, extra, store = self.every_load[at], self.outer_load[at], self.store[at]
+        step = compute / tiles
+        first, last = every + extra, np.where(tiles > 1, np.maximum(step, store), step) + store
+        steady = (outer - 1) * np.maximum(step, np.maximum(every + extra, store))
+        steady = steady + (tiles - outer) * np.maximum(step, np.maximum(every, store))
+        serial = compute + tiles * (every + store) + outer * extra
+        return np.where(self.double_buffer[at], first + steady + last, serial) + self.overhead[at]
+
+    def order(self, bounds: Numbers, l1_bytes: int) -> list[int]:
+        """Candidates that fit without scratch, lowest bound first."""
+        fitting = np.flatnonzero(self.l1_bytes <= l1_bytes)
+        return [int(i) for i in fitting[np.argsort(bounds[fitting], kind="stable")]]
+
+    def buffers(self, index: int) -> list[tuple[str, int, int]]:
+        """Name, bytes of one copy and number of copies of each buffer of one candidate."""
+        return [(name, int(size[index]), int(copies[index])) for name, (size, copies) in self.sizes.items()]
+
+
+def balanced_sizes(total: int, granule: int = 1, *, aligned: tuple[int, ...] = ()) -> list[int]:
+    """Tile sizes worth trying: for each number of tiles the smallest size, and it rounded up to ``aligned``.
+
+    Args:
+        total: Elements to cut.
+        granule: Sizes are multiples of this, unless they are ``total``.
+        aligned: Multiples that kernels like.
+
+    Returns:
+        Sizes from ``total`` down; any other size gives as many tiles with more bytes.
+    """
+    sizes = {total}
+    units = -(-total // granule)
+    count = 1
+    while count <= units:
+        size = -(-units // count)
+        for multiple in (1, *aligned):
+            sizes.add(min(-(-size // multiple) * multiple * granule, total))
+        # The next count that gives a smaller size.
+        count = -(-units // (size - 1)) if size > 1 else units + 1
+    return sorted(sizes, reverse=True)
+
+
+def _column_sizes(geometry: LayerGeometry, all_columns: bool) -> list[int]:
+    total = geometry.columns.output_size
+    if not geometry.splits_rows:
+        return [total]
+    return (
+        balanced_sizes(total)
+        if all_columns
+        else sorted({-(-total // n) for n in (1, 2, 3, 4, 8)}, reverse=True)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Grid:
+    """All combinations of tile sizes, loop order and buffering, as arrays.
+
+    Attributes:
+        geometry: Of the layer.
+        sizes: Rows, columns, channels of a full tile.
+        counts: Number of tiles along rows, columns, channels.
+        input_rows: Input rows of all row tiles together; and of the largest one.
+        input_columns: Likewise.
+        pick: Index of each candidate's channel size.
+        stationary: True if weights are the outer loop.
+        double: True if double buffered.
+    """
+
+    geometry: LayerGeometry
+    sizes: tuple[Integers, Integers, Integers]
+    counts: tuple[Numbers, Numbers, Numbers]
+    input_rows: tuple[Numbers, Numbers]
+    input_columns: tuple[Numbers, Numbers]
+    pick: Integers
+    stationary: npt.NDArray[np.bool_]
+    double: npt.NDArray[np.bool_]
+
+    @property
+    def spatial(self) -> Numbers:
+        """Tiles of the plane."""
+        return self.counts[0] * self.counts[1]
+
+    @property
+    def tiles(self) -> Numbers:
+        """All tiles."""
+        return self.spatial * self.counts[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Operand:
+    """Transfers of one operand.
+
+    Attributes:
+        cycles: DMA cycles of one tile of it.
+        bytes: Bytes of one tile of it, in the mean.
+        loads: How often one is moved.
+    """
+
+    cycles: Numbers
+    bytes: Numbers
+    loads: Numbers
+
+    def split(self, tiles: Numbers) -> tuple[Numbers, Numbers]:
+        """Cycles if moved for every tile, and cycles if moved for some; one of both is 0."""
+        always = self.loads == tiles
+        return np.where(always, self.cycles, 0.0), np.where(always, 0.0, self.cycles)
+
+
+def candidate_costs(
+    layer: Layer, kernel: Kernel, geometry: LayerGeometry, granule: int, dma: DmaCost, all_columns: bool
+) -> Candidates:
+    """Costs of all candidates of one layer.
+
+    Args:
+        layer: The layer.
+        kernel: Gives the weight bytes of a channel tile.
+        geometry: Of ``layer``.
+        granule: Multiple of the channels of a tile.
+        dma: Cost of transfers.
+        all_columns: Try every balanced column size instead of a few.
+    """
+    outputs = geometry.output.channels
+    channels = (
+        [outputs] if geometry.family == "pixelwise" else balanced_sizes(outputs, granule, aligned=(2, 4))
+    )
+    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels)
+    weight_sizes = [size[grid.pick] for size in _weight_bytes(layer, kernel, channels)]
+    all_weights = sum(int(size[0]) for size in _weight_bytes(layer, kernel, [outputs]))
+    source = _input_operand(grid, dma)
+    weights = _weight_operand(grid, dma, all_weights)
+    target = _output_operand(grid, dma)
+    every, extra = (a + b for a, b in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True))
+    sizes = _buffer_sizes(grid, channels, source, weight_sizes)
+    used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
+    traffic = sum(
+        (operand.loads * operand.bytes for operand in (source, weights, target)), np.zeros(used.shape)
+    )
+    return Candidates(
+        rows=grid.sizes[0],
+        columns=grid.sizes[1],
+        channels=grid.sizes[2],
+        weight_stationary=grid.stationary,
+        double_buffer=grid.double,
+        tiles=grid.tiles,
+        outer=np.where(grid.stationary, grid.counts[2], grid.spatial),
+        every_load=every,
+        outer_load=extra,
+        store=target.cycles,
+        overhead=LAYER_CYCLES + grid.tiles * TILE_CYCLES + CONTENTION * traffic / dma.bytes_per_cycle,
+        l1_bytes=used,
+        traffic_bytes=np.rint(traffic).astype(np.int64),
+        sizes=sizes,
+    )
+
+
+def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int]) -> _Grid:
+    rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
+    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), 2, 2)).reshape(5, -1)
+    row_tiles, row_sum, row_largest = _axis_numbers(geometry.rows, rows)
+    column_tiles, column_sum, column_largest = _axis_numbers(geometry.columns, columns)
+    size_channels = np.array(channels)[c]
+    channel_tiles = (-(-geometry.output.channels // size_channels)).astype(np.float64)
+    return _Grid(
+        geometry=geometry,
+        sizes=(np.array(rows)[r], np.array(columns)[k], size_channels),
+        counts=(row_tiles[r], column_tiles[k], channel_tiles),
+        input_rows=(row_sum[r], row_largest[r]),
+        input_columns=(column_sum[k], column_largest[k]),
+        pick=c,
+        stationary=order == 0,
+        double=buffering == 0,
+    )
+
+
+def _axis_numbers(axis: Axis, sizes: list[int]) -> tuple[Numbers, Numbers, Numbers]:
+    """For each size: number of tiles, sum of the inputs of all tiles, largest input of a tile."""
+    spans = [[axis.input_span(tile.first, tile.count).count for tile in axis.tiles(size)] for size in sizes]
+    numbers = np.array([(len(counts), sum(counts), max(counts)) for counts in spans], dtype=np.float64)
+    return numbers[:, 0], numbers[:, 1], numbers[:, 2]
+
+
+def _tile_transfer(
+    grid: _Grid, dma: DmaCost, rows: Numbers, pixels: Numbers, data: Numbers, sliced: Any
+) -> Numbers:
+    """Cycles to move a tile: slices of pixels are a line each, parts of rows too, whole rows are one line."""
+    narrow = grid.counts[1] > 1
+    lines = np.where(sliced, pixels, np.where(narrow, rows, 1.0))
+    return dma.cycles(np.where(sliced & narrow, rows, 1.0), lines, data)
+
+
+def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
+    geometry = grid.geometry
+    spatial, tiles, channel_tiles = grid.spatial, grid.tiles, grid.counts[2]
+    pixels = grid.input_rows[0] * grid.input_columns[0] / spatial
+    rows = grid.input_rows[0] / grid.counts[0]
+    if geometry.family == "pixelwise":
+        parts = [pixels * tensor.pixel_bytes for tensor in geometry.inputs]
+        cycles = sum(
+            (_tile_transfer(grid, dma, rows, pixels, part, False) for part in parts), np.zeros(tiles.shape)
+        )
+        return _Operand(cycles, sum(parts, np.zeros(tiles.shape)), tiles)
+    data = pixels * geometry.inputs[0].pixel_bytes
+    if geometry.family == "channelwise":
+        data = data / channel_tiles
+        return _Operand(_tile_transfer(grid, dma, rows, pixels, data, channel_tiles > 1), data, tiles)
+    loads = np.where(grid.stationary & (spatial > 1) & (channel_tiles > 1), tiles, spatial)
+    return _Operand(_tile_transfer(grid, dma, rows, pixels, data, False), data, loads)
+
+
+def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: int) -> _Operand:
+    channel_tiles = grid.counts[2]
+    data = all_bytes / channel_tiles
+    copies = np.full(data.shape, 3.0 if all_bytes else 0.0)
+    loads = np.where(grid.stationary | (channel_tiles == 1), channel_tiles, grid.tiles)
+    return _Operand(dma.cycles(copies, copies, data), data, loads)
+
+
+def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
+    geometry = grid.geometry
+    pixels = geometry.rows.output_size * geometry.columns.output_size / grid.spatial
+    rows = geometry.rows.output_size / grid.counts[0]
+    data = pixels * geometry.output.pixel_bytes / grid.counts[2]
+    return _Operand(_tile_transfer(grid, dma, rows, pixels, data, grid.counts[2] > 1), data, grid.tiles)
+
+
+def _buffer_sizes(
+    grid: _Grid, channels: list[int], source: _Operand, weights: list[Integers]
+) -> dict[str, tuple[Integers, Integers]]:
+    """Bytes and copies of each L1 buffer: two copies of what is moved more than once, if double buffered."""
+
+    def copies(moves: Numbers) -> Integers:
+        return np.where(grid.double & (moves > 1), 2, 1)
+
+    geometry = grid.geometry
+    pixels = (grid.input_rows[1] * grid.input_columns[1]).astype(np.int64)
+    input_slices = np.array([geometry.input_slice_bytes(n) for n in channels])[grid.pick]
+    output_slices = np.array([slice_bytes(n, geometry.output.bits) for n in channels])[grid.pick]
+    sizes: dict[str, tuple[Integers, Integers]] = {}
+    for number, tensor in enumerate(geometry.inputs):
+        pixel = tensor.pixel_bytes if geometry.family == "pixelwise" else input_slices
+        sizes[f"input_{number}"] = (pixels * pixel, copies(source.loads))
+    sizes["output"] = (grid.sizes[0] * grid.sizes[1] * output_slices, copies(grid.tiles))
+    for name, size in zip(("weights", "multiplier", "addend"), weights, strict=True):
+        sizes[name] = (size, copies(grid.counts[2]))
+    return sizes
+
+
+def _weight_bytes(layer: Layer, kernel: Kernel, channels: list[int]) -> tuple[Integers, ...]:
+    """Bytes of weights, multipliers and addends of that many output channels; zeros for layers without."""
+    if not isinstance(layer, WeightedLayer):
+        return tuple(np.zeros(len(channels), dtype=np.int64) for _ in range(3))
+    weights = np.array([kernel.weight_bytes(layer, n) for n in channels], dtype=np.int64)
+    numbers = np.array(channels, dtype=np.int64)
+    return weights, 4 * numbers, (8 if layer.requantization.wide else 4) * numbers
