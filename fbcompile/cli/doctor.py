@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-_PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "ortools", "torch", "scikit-learn")
+_PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "torch", "scikit-learn")
 
 
 def doctor(

@@ -20,7 +20,7 @@ from fbcompile.reports.layers import LayerRow, layer_rows
 from fbcompile.version import __version__
 
 REPORT_SCHEMA = 1
-_PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "ortools", "torch")
+_PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "torch")
 
 
 def write_reports(state: RunState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("torch", "ortools", "onnx", "onnxruntime", "numpy", "onnx_ir")
+HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "onnx_ir")
 
 
 def test_help_imports_nothing_heavy() -> None:
