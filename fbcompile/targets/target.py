@@ -1,7 +1,7 @@
 """The machine description that every stage reads, and its loader.
 
-Numbers live in ``fbcompile/targets/<name>.toml``, with units in the key names and a source beside each. Unknown keys
-are refused, so that a typo cannot silently become a default.
+Numbers live in ``fbcompile/targets/<name>.toml``, with units in the key names and a source beside each.
+Unknown keys are refused, so that a typo cannot silently become a default.
 """
 
 from __future__ import annotations
