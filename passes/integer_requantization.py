@@ -102,7 +102,7 @@ def emit_requantization(
     node = graph.emit(
         REQUANT_SHIFT, [acc, *constants], result.value, attributes, f"{name}_{REQUANT_SHIFT}", domain=DOMAIN
     )
-    node.metadata_props[PREFIX + "clamp_low"] = str(found.clamp_low)
-    node.metadata_props[PREFIX + "clamp_high"] = str(found.clamp_high)
+    clamps = [] if found.clamp is None else found.clamp.tolist()
+    node.metadata_props[PREFIX + "clamp"] = " ".join(map(str, clamps))
     node.metadata_props[PREFIX + "wide"] = str(found.wide).lower()
     return f"shift {found.shift}" + (", 64 bit" if found.wide else "")

@@ -5,10 +5,10 @@ of the output (``M`` = input scale · weight scale / output scale, ``B`` = bias 
 model computes ``clip((acc·mul[c] + add[c]) >> shift, low, high)``. The functions here choose ``mul``, ``add``
 and ``shift`` so that
 
-1. *No overflow.* With acc clamped to ``[clamp_low, clamp_high]``, ``acc·mul`` and ``acc·mul + add`` are int32
+1. *No overflow.* With acc clamped to ``[-clamp[c] - 1, clamp[c]]``, ``acc·mul`` and ``acc·mul + add`` are int32
    for every accumulator that the weights and the input's type admit. If ``wide``, both are int64 without any
    clamp.
-2. *The clamp is invisible.* It changes no output: beyond it the output of every channel is saturated already.
+2. *The clamp is invisible.* It changes no output: beyond it the output of the channel is saturated already.
 3. *Precision.* ``|(acc·mul + add) / 2^shift − (y + 1/2)| <= 1/16`` wherever low <= y <= high and acc is
    admitted. (1/2 because the arithmetic shift rounds down, so that the result is y rounded half up.) Outside
    of that range both sides saturate alike. So the result is y rounded, except where y is within 1/16 of a
@@ -193,26 +193,31 @@ def _narrow(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: in
     """The 32-bit form with its clamp, or None if a product or sum can leave int32."""
     if np.abs(addend).max() > _INT32[1]:
         return None
-    clamp_low, clamp_high = _clamp(problem, multiplier, addend, shift)
+    for clamp in (None, _clamp(problem, multiplier, addend, shift)):
+        if _fits_int32(problem, multiplier, addend, clamp):
+            return Requantization(multiplier, addend, shift, problem.low, problem.high, clamp)
+    return None
+
+
+def _fits_int32(problem: _Problem, multiplier: IntArray, addend: IntArray, clamp: IntArray | None) -> bool:
     for acc in (problem.acc_low, problem.acc_high):
-        product = np.clip(acc, clamp_low, clamp_high) * multiplier
+        product = (acc if clamp is None else np.clip(acc, -clamp - 1, clamp)) * multiplier
         for result in (product, product + addend):
             if result.min() < _INT32[0] or result.max() > _INT32[1]:
-                return None
-    low, high = problem.low, problem.high
-    return Requantization(multiplier, addend, shift, low, high, clamp_low, clamp_high)
+                return False
+    return True
 
 
-def _clamp(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> tuple[int, int]:
-    """The narrowest interval beyond which every channel is saturated or has no accumulator."""
+def _clamp(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> IntArray:
+    """The least symmetric bound per channel beyond which it is saturated or has no accumulator."""
     moves = multiplier > 0
-    if not moves.any():
-        return 0, 0
-    slope, offset = multiplier[moves], addend[moves]
-    first_high = -((offset - (problem.high << shift)) // slope)
-    last_low = (((problem.low + 1) << shift) - 1 - offset) // slope
-    acc_low, acc_high = problem.acc_low[moves], problem.acc_high[moves]
-    return int(np.clip(last_low, acc_low, acc_high).min()), int(np.clip(first_high, acc_low, acc_high).max())
+    slope = np.where(moves, multiplier, 1)
+    first_high = -((addend - (problem.high << shift)) // slope)
+    last_low = (((problem.low + 1) << shift) - 1 - addend) // slope
+    right = np.clip(first_high, problem.acc_low, problem.acc_high)
+    left = np.clip(last_low, problem.acc_low, problem.acc_high)
+    bound: IntArray = np.where(moves, np.maximum(np.maximum(right, -left - 1), 0), 0)
+    return bound
 
 
 def _wide(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> Requantization | None:
@@ -225,8 +230,6 @@ def _wide(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int)
         shift,
         problem.low,
         problem.high,
-        int(problem.acc_low.min()),
-        int(problem.acc_high.max()),
         wide=True,
     )
 

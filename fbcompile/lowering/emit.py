@@ -64,13 +64,13 @@ class WeightBytes:
     """One layer's part of ``weights.bin``.
 
     Attributes:
-        data: weights | multipliers | addends, each padded to a multiple of 4 bytes.
-        multipliers_at: Offset of the multipliers.
+        data: weights | scales | addends, each padded to a multiple of 4 bytes.
+        scales_at: Offset of the scales.
         addends_at: Offset of the addends.
     """
 
     data: bytes
-    multipliers_at: int = 0
+    scales_at: int = 0
     addends_at: int = 0
 
 
@@ -79,10 +79,10 @@ def pack_weight_block(layer: Layer, kernel: Kernel) -> WeightBytes:
     if not isinstance(layer, WeightedLayer):
         return WeightBytes(b"")
     weights = _padded(pack_weights(layer, kernel))
-    multipliers, addends = (
+    scales, addends = (
         _padded(p) for p in pack_requantization(layer.requantization, layer.output.channels)
     )
-    return WeightBytes(weights + multipliers + addends, len(weights), len(weights) + len(multipliers))
+    return WeightBytes(weights + scales + addends, len(weights), len(weights) + len(scales))
 
 
 def _padded(data: bytes) -> bytes:
@@ -183,7 +183,7 @@ def _layer_values(plan: LayerPlan, name: str, memory: MemoryPlan) -> dict[str, A
     values = layer_context(plan.layer, plan.kernel, plan.tiling, name)
     values |= {
         "weight_bytes": plan.kernel.weight_bytes(plan.layer, plan.layer.output.channels),
-        "multipliers_at": plan.weights.multipliers_at,
+        "scales_at": plan.weights.scales_at,
         "addends_at": plan.weights.addends_at,
         "output_name": c_comment(plan.layer.output.name),
         "input_offsets": [memory.activations[tensor.name] for tensor in plan.layer.inputs],

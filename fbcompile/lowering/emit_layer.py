@@ -100,8 +100,8 @@ def _requantization_values(requantization: Requantization) -> dict[str, Any]:
     wide = requantization.wide
     addend = int(requantization.addend.flat[0])
     return {
-        "clamp_low": _c_int(requantization.clamp_low),
-        "clamp_high": _c_int(requantization.clamp_high),
+        "clamped": int(requantization.clamp is not None),
+        "clamp": (1 << 31) - 1 if requantization.clamp is None else int(requantization.clamp.flat[0]),
         "low": _c_int(requantization.low),
         "high": _c_int(requantization.high),
         "shift": requantization.shift,

@@ -32,7 +32,7 @@ class LayerReport:
         cycles: Prediction, without L3.
         l3_wait_cycles: Predicted wait for weights from L3.
         l1_bytes: L1 used.
-        weight_bytes: Bytes in L3: weights, multipliers, addends.
+        weight_bytes: Bytes in L3: weights, scales, addends.
         traffic_bytes: Bytes between L2 and L1.
         once_bytes: The same if every tensor moved once.
         gap: Relative optimality gap of the tiling.

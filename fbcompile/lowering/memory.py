@@ -43,7 +43,7 @@ class Buffer:
 
 @dataclasses.dataclass(frozen=True)
 class WeightBlock:
-    """Weights, multipliers and addends of one layer.
+    """Weights, scales and addends of one layer.
 
     Attributes:
         layer: Index of the layer that uses it.

@@ -68,9 +68,9 @@ class Requantization:
         shift: Arithmetic right shift, 0..31 (0..62 if wide).
         low: Smallest output.
         high: Largest output.
-        clamp_low: acc may be clamped to at least this before the product without changing any output.
-        clamp_high: acc may be clamped to at most this.
-        wide: True if the product needs 64 bits even after the clamp.
+        clamp: int64 array (channels,), each 0..2^31 - 1: with acc clamped to [-clamp[c] - 1, clamp[c]] the product and
+            the sum fit int32 and no output changes. None if they fit without a clamp, or if ``wide``.
+        wide: True if the product needs 64 bits even with a clamp.
     """
 
     multiplier: IntArray
@@ -78,8 +78,7 @@ class Requantization:
     shift: int
     low: int
     high: int
-    clamp_low: int = -(1 << 31)
-    clamp_high: int = (1 << 31) - 1
+    clamp: IntArray | None = None
     wide: bool = False
 
     def apply(self, acc: IntArray, channel_axis: int) -> IntArray:

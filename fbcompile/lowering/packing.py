@@ -171,21 +171,30 @@ def _column_order(layer: WeightedLayer, kernel: BlockedKernel) -> npt.NDArray[np
 
 
 def pack_requantization(requantization: Requantization, channels: int) -> tuple[bytes, bytes]:
-    """Packs multiplier and addend.
+    """Packs scales (multiplier and clamp) and addends.
 
     Args:
         requantization: Of the layer; arrays of length 1 stand for all channels.
         channels: How many of each the kernel reads (1 for pools and concat).
 
     Returns:
-        Multipliers as int32[channels] and addends as int32[channels], or int64[channels] if wide.
+        Scales as int32[channels][2] (multiplier, clamp), and addends as int32[channels], int64[channels] if
+        wide.
 
     Raises:
         InternalError: A number does not fit its type, or there are neither 1 nor ``channels`` of them.
     """
     addend_type = "<i8" if requantization.wide else "<i4"
-    multiplier = _stretched(requantization.multiplier, channels, "<i4", "multiplier")
-    return multiplier, _stretched(requantization.addend, channels, addend_type, "addend")
+    clamps = requantization.clamp
+    if clamps is None:
+        clamps = np.full(1, (1 << 31) - 1, dtype=np.int64)
+    pairs = [
+        np.frombuffer(_stretched(values, channels, "<i4", what), dtype="<i4")
+        for values, what in ((requantization.multiplier, "multiplier"), (clamps, "clamp"))
+    ]
+    return np.stack(pairs, axis=1).tobytes(), _stretched(
+        requantization.addend, channels, addend_type, "addend"
+    )
 
 
 def _stretched(values: IntArray, channels: int, dtype: str, what: str) -> bytes:

@@ -253,7 +253,7 @@ def _tensor(value: ir.Value, channels: int, height: int, width: int) -> Tensor:
 
 def _requantization(node: ir.Node) -> Requantization:
     props = node.metadata_props
-    keys = [f"{PREFIX}{key}" for key in ("clamp_low", "clamp_high", "wide")]
+    keys = [f"{PREFIX}{key}" for key in ("clamp", "wide")]
     if any(key not in props for key in keys):
         raise UnsupportedModelError(
             f"RequantShift '{node.name}' has no proof in its metadata",
@@ -261,15 +261,15 @@ def _requantization(node: ir.Node) -> Requantization:
             hint="run the integerize stage again",
         )
     get = node.attributes.get_int
+    clamps = [int(text) for text in props[keys[0]].split()]
     return Requantization(
         _array(node.inputs[1]).astype(np.int64).reshape(-1),
         _array(node.inputs[2]).astype(np.int64).reshape(-1),
         get("shift", 0),
         get("low", 0),
         get("high", 0),
-        int(props[keys[0]]),
-        int(props[keys[1]]),
-        props[keys[2]] == "true",
+        np.array(clamps, dtype=np.int64) if clamps else None,
+        props[keys[1]] == "true",
     )
 
 

@@ -341,15 +341,15 @@ def _buffer_sizes(
         pixel = tensor.pixel_bytes if geometry.family == "pixelwise" else input_slices
         sizes[f"input_{number}"] = (pixels * pixel, copies(source.loads))
     sizes["output"] = (grid.sizes[0] * grid.sizes[1] * output_slices, copies(grid.tiles))
-    for name, size in zip(("weights", "multiplier", "addend"), weights, strict=True):
+    for name, size in zip(("weights", "scale", "addend"), weights, strict=True):
         sizes[name] = (size, copies(grid.counts[2]))
     return sizes
 
 
 def _weight_bytes(layer: Layer, kernel: Kernel, channels: list[int]) -> tuple[Integers, ...]:
-    """Bytes of weights, multipliers and addends of that many output channels; zeros for layers without."""
+    """Bytes of weights, scales and addends of that many output channels; zeros for layers without."""
     if not isinstance(layer, WeightedLayer):
         return tuple(np.zeros(len(channels), dtype=np.int64) for _ in range(3))
     weights = np.array([kernel.weight_bytes(layer, n) for n in channels], dtype=np.int64)
     numbers = np.array(channels, dtype=np.int64)
-    return weights, 4 * numbers, (8 if layer.requantization.wide else 4) * numbers
+    return weights, 8 * numbers, (8 if layer.requantization.wide else 4) * numbers

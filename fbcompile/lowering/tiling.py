@@ -31,7 +31,7 @@ class L1Buffer:
     """One buffer of a layer in L1.
 
     Attributes:
-        name: ``input_0``.., ``output``, ``weights``, ``multiplier``, ``addend``, ``scratch``.
+        name: ``input_0``.., ``output``, ``weights``, ``scale``, ``addend``, ``scratch``.
         offset: Bytes from the start of the L1 arena.
         bytes: Size of one copy, a multiple of 16; the guard follows each copy.
         copies: 2 if double buffered.

@@ -1,12 +1,14 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* Argument structs and prototypes of all kernels.
  *
- * Layouts. Activations are HWC: a pixel is ceil(C * bits / 8) bytes, channels packed from the least significant bit, two's
- * complement if signed, left-over bits of a pixel 0. Weights are two's complement in the layout of the kernel variant
- * (see fbcompile/lowering/packing.py). Taps outside the input tile read 0.
+ * Layouts. Activations are HWC: a pixel is ceil(C * bits / 8) bytes, channels packed from the least significant bit,
+ * two's complement if signed, left-over bits of a pixel 0. Weights are two's complement in the layout of the kernel
+ * variant (see fbcompile/lowering/packing.py). Taps outside the input tile read 0.
  *
- * Arithmetic. acc is int32; y = clip((clamp(acc) * multiplier[c] + addend[c]) >> shift, low, high), arithmetic shift.
- * Not wide: product and sum fit int32 (proved by the integerize pass), addend is int32[]. Wide: 64 bits, addend is int64[].
+ * Arithmetic. acc is int32; y = clip((clamp(acc) * multiplier[c] + addend[c]) >> shift, low, high), arithmetic shift, where
+ * clamp(acc) is acc within [-clamp[c] - 1, clamp[c]].
+ * Not wide: product and sum fit int32 (proved by the integerize pass), addend is int32[]. Wide: 64 bits, addend is
+ * int64[].
  *
  * Every kernel is called once per core through fbc_parallel with the same arguments, computes its share
  * (fbc_core_id() of fbc_core_count()), holds no barrier, allocates nothing and prints nothing.
@@ -16,15 +18,20 @@
 
 #include <stdint.h>
 
+/* Of one output channel. The clamp changes no output, but keeps the product in int32; unused if wide or not clamped. */
 typedef struct {
-    const int32_t *multiplier; /* one per output channel of the tile (one in all for pools and concat) */
-    const void *addend;        /* int32_t[], or int64_t[] if wide; as many as multipliers */
-    int32_t clamp_low;
-    int32_t clamp_high;
+    int32_t multiplier;
+    int32_t clamp;
+} fbc_scale;
+
+typedef struct {
+    const fbc_scale *scale; /* one per output channel of the tile (one in all for pools and concat) */
+    const void *addend;     /* int32_t[], or int64_t[] if wide; as many as scales */
     int32_t low;
     int32_t high;
     uint8_t shift;
     uint8_t wide;
+    uint8_t clamped; /* 0: no sum of any channel needs its clamp */
 } fbc_requantization;
 
 /* Convolution of any kind: dense, pointwise, depthwise; linear is 1x1 on one pixel. */
@@ -118,8 +125,8 @@ void fbc_concat_portable(void *args);       /* fbc_concat_args */
 
 /* Blocks of 4 pixels x 4 channels with 8-, 4- or 2-bit dot products: fast with XpulpV2 (8 bit) and XpulpNN, portable
  * twins elsewhere. All take fbc_conv_args; activations and weights may be narrower than the kernel, not wider. Weights
- * "blocked4": groups of four output channels; in a group word k of channels 0..3, then word k + 1 of channels 0..3, ...;
- * see kernels/common/fbc_blocked_plan.h. If weights are narrower, fbc_expand_weights_* must run before on the same
+ * "blocked4": groups of four output channels; in a group word k of channels 0..3, then word k + 1 of channels 0..3,
+ * ...; see kernels/common/fbc_blocked_plan.h. If weights are narrower, fbc_expand_weights_* must run before on the same
  * arguments, in a fbc_parallel of its own. scratch: at least *_scratch_bytes(args). Reads up to 16 bytes behind the
  * operands, and does not use them. */
 void fbc_conv_blocked_8(void *args);
@@ -130,5 +137,10 @@ void fbc_expand_weights_4(void *args); /* 2 bit to 4 bit */
 uint32_t fbc_conv_blocked_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_blocked_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_blocked_2_scratch_bytes(const fbc_conv_args *args);
+
+/* Depthwise 3x3, 8-bit activations, channels a multiple of 4, vertical stride 1 or 2, not wide, outputs of at most 8
+ * bits; weights "depthwise" of any width. Fast with XpulpV2, portable twin elsewhere. The input is aligned to 4 bytes.
+ */
+void fbc_depthwise_3x3(void *args); /* fbc_conv_args */
 
 #endif

@@ -51,8 +51,8 @@ static inline fbc_span fbc_input_span(fbc_span output, uint32_t kernel, uint32_t
 }
 
 /* Moves a tile of rows x columns x bytes [byte, byte + bytes) of every pixel; the tile is dense in L1. */
-static inline void fbc_move_tile(void (*dma)(const fbc_dma_copy *), const fbc_tensor *tensor, uint8_t *l1, fbc_span rows,
-                                 fbc_span columns, uint32_t byte, uint32_t bytes) {
+static inline void fbc_move_tile(void (*dma)(const fbc_dma_copy *), const fbc_tensor *tensor, uint8_t *l1,
+                                 fbc_span rows, fbc_span columns, uint32_t byte, uint32_t bytes) {
     const uint32_t row_bytes = tensor->width * tensor->pixel_bytes;
     fbc_dma_copy copy = {
         .l1 = l1,

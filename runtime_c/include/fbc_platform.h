@@ -18,7 +18,8 @@ uint32_t fbc_core_count(void);
 /* Runs kernel(args) once on every core; returns when all are done. */
 void fbc_parallel(void (*kernel)(void *), void *args);
 
-/* A copy between L2 (or any outer memory) and L1: `lines` lines of `line_bytes`, dense in L1, `l2_stride` apart in L2. */
+/* A copy between L2 (or any outer memory) and L1: `lines` lines of `line_bytes`, dense in L1, `l2_stride` apart in L2.
+ */
 typedef struct {
     void *l1;
     void *l2;
@@ -35,10 +36,12 @@ void fbc_dma_wait(void);
 /* External memory. Starts a read of `bytes` at byte address `l3` into L2; fbc_l3_wait waits for all started reads. */
 void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes);
 void fbc_l3_wait(void);
-/* Before the run: copies a file of the host into external memory at address 0. Returns 0, or -1 if it cannot be read. */
+/* Before the run: copies a file of the host into external memory at address 0. Returns 0, or -1 if it cannot be read.
+ */
 int fbc_l3_load_file(const char *path, uint32_t bytes);
 
-/* Files of the machine that runs or simulates the program, in its working directory. Handles are >= 0; -1 is failure. */
+/* Files of the machine that runs or simulates the program, in its working directory. Handles are >= 0; -1 is failure.
+ */
 int fbc_file_open(const char *path, int writable);
 int fbc_file_read(int file, void *data, uint32_t bytes);        /* 0 if all bytes came */
 int fbc_file_write(int file, const void *data, uint32_t bytes); /* 0 if all bytes went */

@@ -61,10 +61,10 @@ def test_weight_block(lowering):
     layer = builder.layers[0]
     kernel = choose_kernel(layer, lowering.target())
     block = pack_weight_block(layer, kernel)
-    assert block.multipliers_at == 16  # 15 bytes of weights
-    assert block.addends_at == 16 + 20
-    assert len(block.data) == 16 + 20 + 40
-    assert int.from_bytes(block.data[36:44], "little", signed=True) == layer.requantization.addend[0]
+    assert block.scales_at == 16  # 15 bytes of weights
+    assert block.addends_at == 16 + 40
+    assert len(block.data) == 16 + 40 + 40
+    assert int.from_bytes(block.data[56:64], "little", signed=True) == layer.requantization.addend[0]
     builder.max_pool()
     assert pack_weight_block(builder.layers[1], kernel).data == b""
 

@@ -94,7 +94,7 @@ def test_names_types_and_proof_are_in_the_file(tmp_path):
     assert len(shifts) == 4
     for node in shifts:
         props = node.metadata_props
-        assert int(props[PREFIX + "clamp_low"]) <= int(props[PREFIX + "clamp_high"])
+        assert all(0 <= int(bound) < 1 << 31 for bound in props[PREFIX + "clamp"].split())
         assert props[PREFIX + "wide"] in ("true", "false")
     weight = loaded.graph.initializers["weight_0"]
     assert weight.metadata_props[PREFIX + "bits"] == "4"

@@ -49,7 +49,8 @@ def layers(draw: st.DrawFn):
 def accumulators(found: Requantization, channel: int, low: int, high: int) -> list[int]:
     """The ends, the neighbourhood of every place where something changes, and random ones in between."""
     slope, offset, shift = int(found.multiplier[channel]), int(found.addend[channel]), found.shift
-    places = [low, high, 0, found.clamp_low, found.clamp_high]
+    bound = 0 if found.clamp is None else int(found.clamp[channel])
+    places = [low, high, 0, bound, -bound - 1]
     if slope:
         places += [((value << shift) - offset) // slope for value in range(found.low - 1, found.high + 3)]
     near = {place + step for place in places for step in (-2, -1, 0, 1, 2)}
@@ -68,7 +69,8 @@ def test_no_overflow_invisible_clamp_and_a_sixteenth_of_a_step(layer):
         assert INT32[0] <= slope <= INT32[1]
         assert found.wide or INT32[0] <= offset <= INT32[1]
         for acc in accumulators(found, channel, int(acc_low[channel]), int(acc_high[channel])):
-            clamped = acc if found.wide else min(max(acc, found.clamp_low), found.clamp_high)
+            bound = 1 << 40 if found.clamp is None else int(found.clamp[channel])
+            clamped = min(max(acc, -bound - 1), bound)
             product = clamped * slope
             assert limits[0] <= product <= limits[1]
             assert limits[0] <= product + offset <= limits[1]
@@ -87,7 +89,9 @@ def test_no_overflow_invisible_clamp_and_a_sixteenth_of_a_step(layer):
 def test_the_test_data_need_both_forms():
     common = np.zeros(2), np.asarray([-(10**6)] * 2), np.asarray([10**6] * 2), 0, 255
     assert not choose_requantization(np.asarray([0.002, 0.002]), *common).wide
-    assert choose_requantization(np.asarray([0.002, 0.00001]), *common).wide
+    assert choose_requantization(np.asarray([0.002, 0.0002]), *common).clamp is not None
+    enormous = np.zeros(2), np.asarray([-(2**31)] * 2), np.asarray([2**31 - 1] * 2), 0, 255
+    assert choose_requantization(np.asarray([2e-3, 1e-7]), *enormous).wide
 
 
 def test_the_addend_centres_the_error_of_the_multiplier():

@@ -1,0 +1,66 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* Sizes that the blocked convolution, its weight expansion and its scratch-size functions share. The compiler's side is
+ * BlockedKernel in fbcompile/lowering/kernels.py; a test compares the two.
+ *
+ * A column is what one output pixel reads: the kernel's taps in row order, each tap its input channels at the kernel's
+ * width in whole bytes (in as many words as the input pixel has, times the ratio of widths, if that has whole words),
+ * the end filled up to a whole word. A pixel that lies in the input as its column would (1x1 kernels, kernels that
+ * cover whole rows) is read in place ("direct"); else columns are gathered, four per core.
+ *
+ * Narrower activations are widened while gathering. If the pixels are whole words, source word k gives `ratio` column
+ * words, the h-th with the lanes h, h + ratio, h + 2 ratio, ...; the weights have been packed in that order. If not,
+ * lanes keep their order.
+ *
+ * Narrower weights lie so that they widen by shift and mask: bits [h b, (h + 1) b) of each lane of source word s are
+ * the lane of word (ratio s + h). */
+#ifndef FBC_BLOCKED_PLAN_H
+#define FBC_BLOCKED_PLAN_H
+
+#include "common/fbc_lanes.h"
+#include "fbc_kernels.h"
+#include "fbc_platform.h"
+
+typedef struct {
+    uint32_t pixel_bytes;   /* of the input */
+    uint32_t tap_bytes;     /* of a column */
+    uint32_t column_words;  /* read by a dot product */
+    uint32_t column_stride; /* bytes from column to column in scratch */
+    uint32_t core_bytes;    /* a core's four columns, and a word so that the cores' columns begin in different banks */
+    uint32_t groups;        /* of four output channels */
+    uint32_t group_bytes;   /* weights of a group, at the kernel's width */
+    uint32_t weight_bytes;  /* of the widened weights in scratch, 0 if they are read in place */
+    uint32_t direct;
+} fbc_blocked_plan;
+
+FBC_INLINE uint32_t fbc_blocked_is_direct(const fbc_conv_args *args, uint32_t bits, uint32_t pixel_bytes) {
+    const uint32_t below = (args->output_height - 1u) * args->stride_height + args->kernel_height;
+    const uint32_t right = (args->output_width - 1u) * args->stride_width + args->kernel_width;
+    const uint32_t inside =
+        args->pad_top == 0u && args->pad_left == 0u && below <= args->input_height && right <= args->input_width;
+    const uint32_t adjoining = args->kernel_height == 1u || args->kernel_width == args->input_width;
+    return inside && adjoining && args->activation_bits == bits && (pixel_bytes & 3u) == 0u;
+}
+
+FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uint32_t bits) {
+    fbc_blocked_plan plan;
+    const uint32_t ratio = bits / args->weight_bits;
+    plan.pixel_bytes = fbc_lane_bytes(args->input_channels, args->activation_bits);
+    plan.tap_bytes = (plan.pixel_bytes & 3u) == 0u ? plan.pixel_bytes * (bits / args->activation_bits)
+                                                   : fbc_lane_bytes(args->input_channels, bits);
+    plan.column_words = (plan.tap_bytes * args->kernel_height * args->kernel_width + 3u) >> 2;
+    plan.column_stride = 4u * plan.column_words;
+    plan.core_bytes = 4u * plan.column_stride + 4u;
+    plan.groups = (args->output_channels + 3u) >> 2;
+    plan.group_bytes = 16u * ratio * ((plan.column_words + ratio - 1u) / ratio);
+    plan.weight_bytes = ratio == 1u ? 0u : plan.groups * plan.group_bytes;
+    plan.direct = fbc_blocked_is_direct(args, bits, plan.pixel_bytes);
+    return plan;
+}
+
+FBC_INLINE uint32_t fbc_blocked_scratch_bytes(const fbc_conv_args *args, uint32_t bits) {
+    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
+    const uint32_t columns = plan.direct ? 0u : fbc_core_count() * plan.core_bytes;
+    return plan.weight_bytes + columns;
+}
+
+#endif

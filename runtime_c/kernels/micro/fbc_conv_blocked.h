@@ -1,0 +1,150 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* Convolution in blocks of four pixels x four output channels; the width is constant in each kernel that includes it.
+ *
+ * The blocks of all quads of pixels and groups of channels are split evenly over the cores, quads outermost, so that a
+ * core gathers a quad once for all its groups, and one pixel (linear layers) is split by its groups. */
+#ifndef FBC_CONV_BLOCKED_H
+#define FBC_CONV_BLOCKED_H
+
+#include "common/fbc_share.h"
+#include "micro/fbc_columns.h"
+#include "micro/fbc_dot_4x4.h"
+#include "micro/fbc_store_block.h"
+
+/* Up to four output pixels that follow each other, and the groups that this core computes of them. */
+typedef struct {
+    const uint8_t *columns[4];
+    uint32_t pixels;
+    uint32_t first_group;
+    uint32_t end_group;
+    uint8_t *output;
+} fbc_quad;
+
+FBC_INLINE const uint8_t *fbc_group_weights(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t group) {
+    const uint8_t *weights = plan->weight_bytes > 0u ? args->scratch : args->weights;
+    return weights + group * plan->group_bytes;
+}
+
+/* Whole groups of whole quads: everything that the inner code depends on is constant. Returns the group after. */
+FBC_INLINE uint32_t fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
+                                          uint32_t bits, uint32_t is_signed, uint32_t output_bits,
+                                          fbc_requantization_kind kind) {
+    const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, output_bits);
+    const uint32_t whole = (uint32_t)args->output_channels >> 2;
+    const uint32_t end = quad->end_group < whole ? quad->end_group : whole;
+    const uint8_t *weights = fbc_group_weights(args, plan, quad->first_group);
+    const uint8_t *const columns[4] = {quad->columns[0], quad->columns[1], quad->columns[2], quad->columns[3]};
+    const uint32_t words = plan->column_words;
+    const uint32_t group_bytes = plan->group_bytes;
+    uint8_t *output = quad->output + quad->first_group * (output_bits >> 1);
+    fbc_block_parameters block = fbc_get_block_parameters(&args->requantization, 4u * quad->first_group);
+    uint32_t group = quad->first_group;
+    for (; group < end; group++) {
+        int32_t sums[16];
+        fbc_dot_4x4(bits, is_signed, weights, columns, words, sums);
+        fbc_store_block(&block, kind, sums, output, output_bits, output_bytes);
+        block.scales += 4;
+        block.addends += 4;
+        weights += group_bytes;
+        output += output_bits >> 1;
+    }
+    return group;
+}
+
+/* One pixel of any block, any kind. Not inlined: it is off the fast path, and each kernel has many copies of that. */
+static __attribute__((noinline)) void fbc_store_pixel(const fbc_requantization *parameters, const int32_t *sums,
+                                                      uint32_t channel, uint32_t channels, uint8_t *output,
+                                                      uint32_t output_bits) {
+    for (uint32_t i = 0; i < channels; i++) {
+        fbc_write_lane(output, i, output_bits, fbc_requantize(parameters, channel + i, sums[i]));
+    }
+}
+
+/* All else: fewer than four pixels or channels, rare requantizations. */
+FBC_INLINE void fbc_conv_other_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
+                                      uint32_t group, uint32_t bits, uint32_t is_signed) {
+    const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    const uint8_t *weights = fbc_group_weights(args, plan, group);
+    for (; group < quad->end_group; group++) {
+        const uint32_t channel = 4u * group;
+        const uint32_t rest = args->output_channels - channel;
+        uint8_t *output = quad->output + group * ((uint32_t)args->output_bits >> 1);
+        for (uint32_t i = 0; i < quad->pixels; i++) {
+            int32_t sums[4];
+            fbc_dot_4x1(bits, is_signed, weights, quad->columns[i], plan->column_words, sums);
+            fbc_store_pixel(&args->requantization, sums, channel, rest < 4u ? rest : 4u, output, args->output_bits);
+            output += output_bytes;
+        }
+        weights += plan->group_bytes;
+    }
+}
+
+FBC_INLINE uint32_t fbc_conv_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
+                                  uint32_t bits, uint32_t is_signed, uint32_t output_bits) {
+    switch (fbc_kind_of(&args->requantization, output_bits)) {
+    case FBC_PLAIN:
+        return fbc_conv_whole_groups(args, plan, quad, bits, is_signed, output_bits, FBC_PLAIN);
+    case FBC_CLAMPED:
+        return fbc_conv_whole_groups(args, plan, quad, bits, is_signed, output_bits, FBC_CLAMPED);
+    case FBC_GENERAL:
+        return fbc_conv_whole_groups(args, plan, quad, bits, is_signed, output_bits, FBC_GENERAL);
+    default:
+        return quad->first_group;
+    }
+}
+
+FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, fbc_quad *quad, uint32_t first,
+                              uint32_t bits) {
+    uint8_t *column = (uint8_t *)args->scratch + plan->weight_bytes + fbc_core_id() * plan->core_bytes;
+    uint32_t y = first / args->output_width;
+    uint32_t x = first % args->output_width;
+    for (uint32_t i = 0; i < quad->pixels; i++) {
+        const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
+        const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
+        if (plan->direct) {
+            const uint32_t pixel = (uint32_t)(top * args->input_width + left);
+            quad->columns[i] = (const uint8_t *)args->input + pixel * plan->pixel_bytes;
+        } else {
+            fbc_gather_column(args, plan, bits, top, left, column);
+            quad->columns[i] = column;
+            column += plan->column_stride;
+        }
+        x++;
+        if (x == args->output_width) {
+            x = 0;
+            y++;
+        }
+    }
+}
+
+FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint32_t is_signed) {
+    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
+    const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
+    const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    const fbc_range blocks = fbc_core_range(((pixels + 3u) >> 2) * plan.groups);
+    uint32_t block = blocks.begin;
+    while (block < blocks.end) {
+        const uint32_t first = block / plan.groups * 4u;
+        fbc_quad quad;
+        quad.pixels = pixels - first < 4u ? pixels - first : 4u;
+        quad.first_group = block % plan.groups;
+        quad.end_group = quad.first_group + blocks.end - block;
+        if (quad.end_group > plan.groups) {
+            quad.end_group = plan.groups;
+        }
+        quad.output = (uint8_t *)args->output + first * output_bytes;
+        fbc_load_quad(args, &plan, &quad, first, bits);
+        uint32_t done = quad.first_group;
+        if (quad.pixels == 4u && args->output_bits == 8u) {
+            done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 8u);
+        } else if (quad.pixels == 4u && args->output_bits == 4u) {
+            done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 4u);
+        } else if (quad.pixels == 4u && args->output_bits == 2u) {
+            done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 2u);
+        }
+        fbc_conv_other_groups(args, &plan, &quad, done, bits, is_signed);
+        block += quad.end_group - quad.first_group;
+    }
+}
+
+#endif

@@ -1,0 +1,118 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* The platform on a host computer: logical cores run one after the other, copies happen when they are started. */
+#include "fbc_platform.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if !defined FBC_L1_ARENA_BYTES || !defined FBC_L2_ARENA_BYTES
+#error "define FBC_L1_ARENA_BYTES and FBC_L2_ARENA_BYTES"
+#endif
+
+enum { MAXIMUM_FILES = 8 };
+
+static _Alignas(64) uint8_t l1_arena[FBC_L1_ARENA_BYTES];
+static _Alignas(64) uint8_t l2_arena[FBC_L2_ARENA_BYTES];
+uint8_t *const fbc_l1_arena = l1_arena;
+uint8_t *const fbc_l2_arena = l2_arena;
+
+static uint32_t current_core;
+static uint8_t *external_memory;
+static uint32_t external_bytes;
+static FILE *files[MAXIMUM_FILES];
+
+uint32_t fbc_core_id(void) {
+    return current_core;
+}
+
+uint32_t fbc_core_count(void) {
+    return FBC_CORES;
+}
+
+void fbc_parallel(void (*kernel)(void *), void *args) {
+    for (current_core = 0; current_core < FBC_CORES; current_core++) {
+        kernel(args);
+    }
+    current_core = 0;
+}
+
+void fbc_dma_in(const fbc_dma_copy *copy) {
+    for (uint32_t line = 0; line < copy->lines; line++) {
+        memcpy((uint8_t *)copy->l1 + line * copy->line_bytes, (const uint8_t *)copy->l2 + line * copy->l2_stride,
+               copy->line_bytes);
+    }
+}
+
+void fbc_dma_out(const fbc_dma_copy *copy) {
+    for (uint32_t line = 0; line < copy->lines; line++) {
+        memcpy((uint8_t *)copy->l2 + line * copy->l2_stride, (const uint8_t *)copy->l1 + line * copy->line_bytes,
+               copy->line_bytes);
+    }
+}
+
+void fbc_dma_wait(void) {}
+
+void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes) {
+    if (l3 > external_bytes || bytes > external_bytes - l3) {
+        fprintf(stderr, "L3 read of %u bytes at %u is outside the %u bytes loaded\n", bytes, l3, external_bytes);
+        abort();
+    }
+    memcpy(l2, external_memory + l3, bytes);
+}
+
+void fbc_l3_wait(void) {}
+
+int fbc_l3_load_file(const char *path, uint32_t bytes) {
+    free(external_memory);
+    external_bytes = 0;
+    external_memory = malloc(bytes == 0u ? 1u : bytes);
+    if (external_memory == NULL) {
+        return -1;
+    }
+    const int file = fbc_file_open(path, 0);
+    if (file < 0) {
+        return -1;
+    }
+    const int status = fbc_file_read(file, external_memory, bytes);
+    fbc_file_close(file);
+    external_bytes = status == 0 ? bytes : 0u;
+    return status;
+}
+
+int fbc_file_open(const char *path, int writable) {
+    for (int file = 0; file < MAXIMUM_FILES; file++) {
+        if (files[file] == NULL) {
+            files[file] = fopen(path, writable ? "wb" : "rb");
+            return files[file] == NULL ? -1 : file;
+        }
+    }
+    return -1;
+}
+
+int fbc_file_read(int file, void *data, uint32_t bytes) {
+    return fread(data, 1, bytes, files[file]) == bytes ? 0 : -1;
+}
+
+int fbc_file_write(int file, const void *data, uint32_t bytes) {
+    return fwrite(data, 1, bytes, files[file]) == bytes ? 0 : -1;
+}
+
+void fbc_file_close(int file) {
+    fclose(files[file]);
+    files[file] = NULL;
+}
+
+uint32_t fbc_cycles(void) {
+    return 0;
+}
+
+void fbc_print(const char *text) {
+    fputs(text, stdout);
+}
+
+int main(void) {
+    const int status = fbc_main();
+    free(external_memory);
+    return status;
+}

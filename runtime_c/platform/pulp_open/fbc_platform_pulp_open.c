@@ -1,0 +1,210 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* Bare-metal PULP-open: boot, fork and join, DMA, HyperRAM. The program runs on cluster core 0. */
+#include "fbc_platform.h"
+#include "fbc_pulp_open.h"
+
+#if !defined FBC_L1_ARENA_BYTES || !defined FBC_L2_ARENA_BYTES
+#error "define FBC_L1_ARENA_BYTES and FBC_L2_ARENA_BYTES"
+#endif
+
+#define ALL_CORES ((1u << FBC_CORES) - 1u)
+#define IN_L1 __attribute__((section(".l1_data")))
+
+enum { CLUSTER_CORES = 9, TRAP_STATUS = 99 };
+
+static uint8_t l1_arena[FBC_L1_ARENA_BYTES] __attribute__((section(".l1_arena"), aligned(64)));
+static uint8_t l2_arena[FBC_L2_ARENA_BYTES] __attribute__((section(".l2_arena"), aligned(64)));
+uint8_t *const fbc_l1_arena = l1_arena;
+uint8_t *const fbc_l2_arena = l2_arena;
+
+/* The work that core 0 hands to the others. */
+static struct {
+    void (*kernel)(void *);
+    void *args;
+} volatile job IN_L1;
+
+static uint32_t IN_L1 dma_counters; /* bit mask of the counter of the copies under way, 0 if none */
+
+extern const uint8_t _cluster_start[];
+void fbc_fabric_main(void);
+void fbc_cluster_main(uint32_t core);
+void fbc_trap(uint32_t cause, uint32_t address, uint32_t hart);
+
+uint32_t fbc_core_id(void) {
+    uint32_t hart;
+    __asm__("csrr %0, mhartid" : "=r"(hart));
+    return hart & 31u;
+}
+
+uint32_t fbc_core_count(void) {
+    return FBC_CORES;
+}
+
+uint32_t fbc_cycles(void) {
+    uint32_t cycles;
+    __asm__ volatile("csrr %0, mcycle" : "=r"(cycles)::"memory");
+    return cycles;
+}
+
+/* p.elw: sleeps until all cores have come. */
+static inline void barrier(void) {
+    uint32_t ignored;
+    __asm__ volatile(".insn i 0x03, 6, %0, %2(%1)"
+                     : "=r"(ignored)
+                     : "r"(FBC_EVENT_UNIT_BASE), "i"(FBC_BARRIER_WAIT_OFFSET)
+                     : "memory");
+}
+
+void fbc_parallel(void (*kernel)(void *), void *args) {
+#if FBC_CORES > 1
+    job.kernel = kernel;
+    job.args = args;
+    barrier();
+    kernel(args);
+    barrier();
+#else
+    kernel(args);
+#endif
+}
+
+/* All copies since the last wait share one counter. L1 is smaller than the 17 bits of a command's length. */
+static void start_copy(const fbc_dma_copy *copy, uint32_t direction) {
+    const uint32_t bytes = copy->line_bytes * copy->lines;
+    const int dense = copy->lines == 1u || copy->l2_stride == copy->line_bytes;
+    if (bytes == 0u) {
+        return;
+    }
+    if (dma_counters == 0u) {
+        dma_counters = 1u << FBC_DMA_COMMAND;
+    }
+    FBC_DMA_COMMAND = bytes | direction | FBC_DMA_INCREMENT | (dense ? 0u : FBC_DMA_TWO_D);
+    FBC_DMA_COMMAND = (uint32_t)(uintptr_t)copy->l1;
+    FBC_DMA_COMMAND = (uint32_t)(uintptr_t)copy->l2;
+    if (!dense) {
+        FBC_DMA_COMMAND = copy->line_bytes;
+        FBC_DMA_COMMAND = copy->l2_stride;
+    }
+}
+
+void fbc_dma_in(const fbc_dma_copy *copy) {
+    start_copy(copy, FBC_DMA_TO_L1);
+}
+
+void fbc_dma_out(const fbc_dma_copy *copy) {
+    start_copy(copy, 0u);
+}
+
+void fbc_dma_wait(void) {
+    __asm__ volatile("" ::: "memory");
+    if (dma_counters != 0u) {
+        while ((FBC_DMA_STATUS & dma_counters) != 0u) {
+        }
+        FBC_DMA_STATUS = dma_counters;
+        dma_counters = 0u;
+    }
+    __asm__ volatile("" ::: "memory");
+}
+
+void fbc_l3_wait(void) {
+    while ((FBC_HYPER_STATUS & 1u) != 0u) {
+    }
+    __asm__ volatile("" ::: "memory");
+}
+
+/* There is one transaction at a time, so a second read first waits for the one before. */
+void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes) {
+    fbc_l3_wait();
+    if (bytes == 0u) {
+        return;
+    }
+    FBC_HYPER_READ_ADDRESS = (uint32_t)(uintptr_t)l2;
+    FBC_HYPER_READ_BYTES = bytes;
+    FBC_HYPER_COMMAND = FBC_HYPER_COMMAND_READ;
+    FBC_HYPER_EXTERNAL_ADDRESS = l3;
+    FBC_HYPER_READ_START = FBC_HYPER_START;
+}
+
+static void write_external(uint32_t l3, const void *l2, uint32_t bytes) {
+    __asm__ volatile("" ::: "memory");
+    FBC_HYPER_WRITE_ADDRESS = (uint32_t)(uintptr_t)l2;
+    FBC_HYPER_WRITE_BYTES = bytes;
+    FBC_HYPER_COMMAND = FBC_HYPER_COMMAND_WRITE;
+    FBC_HYPER_EXTERNAL_ADDRESS = l3;
+    FBC_HYPER_WRITE_START = FBC_HYPER_START;
+    fbc_l3_wait();
+}
+
+/* The L2 arena is free before the run, so it is the buffer. */
+int fbc_l3_load_file(const char *path, uint32_t bytes) {
+    const int file = fbc_file_open(path, 0);
+    if (file < 0) {
+        return -1;
+    }
+    int status = 0;
+    for (uint32_t done = 0; done < bytes && status == 0;) {
+        const uint32_t rest = bytes - done;
+        const uint32_t part = rest < sizeof l2_arena ? rest : sizeof l2_arena;
+        status = fbc_file_read(file, l2_arena, part);
+        if (status == 0) {
+            write_external(done, l2_arena, part);
+        }
+        done += part;
+    }
+    fbc_file_close(file);
+    return status;
+}
+
+static void end_simulation(uint32_t status) {
+    FBC_SOC_STATUS = 0x80000000u | (status & 0xFFu);
+    for (;;) {
+    }
+}
+
+static char *append_hexadecimal(char *text, uint32_t value) {
+    for (int shift = 28; shift >= 0; shift -= 4) {
+        *text++ = "0123456789abcdef"[value >> shift & 15u];
+    }
+    return text;
+}
+
+void fbc_trap(uint32_t cause, uint32_t address, uint32_t hart) {
+    static char message[] = "trap: cause ........ address ........ hart ........\n";
+    append_hexadecimal(message + 12, cause);
+    append_hexadecimal(message + 29, address);
+    append_hexadecimal(message + 43, hart);
+    fbc_print(message);
+    end_simulation(TRAP_STATUS);
+}
+
+/* Caches are off at reset: everything is five times slower without them. */
+void fbc_fabric_main(void) {
+    FBC_FABRIC_ICACHE_ENABLE = 1u;
+    FBC_CLUSTER_ICACHE_ENABLE = 1u;
+    FBC_UDMA_CLOCK_ENABLE = 0xFFFFFFFFu;
+    FBC_HYPER_DEVICE = 0u;
+    for (uint32_t core = 0; core < CLUSTER_CORES; core++) {
+        FBC_CLUSTER_BOOT_ADDRESS(core) = (uint32_t)(uintptr_t)_cluster_start;
+    }
+    FBC_CLUSTER_FETCH_ENABLE = ALL_CORES;
+}
+
+void fbc_cluster_main(uint32_t core) {
+    FBC_EVENT_MASK = FBC_EVENT_BARRIER;
+    if (core == 0u) {
+        dma_counters = 0u;
+        FBC_BARRIER_TRIGGER_MASK = ALL_CORES;
+        FBC_BARRIER_TARGET_MASK = ALL_CORES;
+    } else {
+        while (FBC_BARRIER_TARGET_MASK != ALL_CORES) {
+        }
+    }
+    barrier();
+    if (core == 0u) {
+        end_simulation((uint32_t)fbc_main());
+    }
+    for (;;) {
+        barrier();
+        job.kernel(job.args);
+        barrier();
+    }
+}

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fbcompile.errors import UnsupportedModelError
+from fbcompile.latency.key import LayerShape
+from fbcompile.lowering.kernels import BlockedKernel, Tile, choose_kernel, runtime_sources
+from fbcompile.lowering.network import MaxPoolLayer, Requantization, Tensor, WeightedLayer
+from fbcompile.lowering.packing import pack_weights
+from fbcompile.targets.loader import load_target
+
+
+def make_layer(
+    op="conv", kernel=3, channels=(16, 24), groups=1, bits=(8, 8, 8), pad=1, size=6, wide=False, stride=1
+):
+    activation_bits, weight_bits, output_bits = bits
+    sizes = (op, kernel, kernel, stride, stride, pad, pad, pad, pad, groups, size, size, *channels)
+    shape = LayerShape(*sizes)
+    source = Tensor("x", channels[0], size, size, activation_bits, False, 1.0)
+    target = Tensor("y", channels[1], shape.output_height, shape.output_width, output_bits, False, 1.0)
+    weights = np.ones((channels[1], channels[0] // groups, kernel, kernel), np.int8)
+    ones = np.ones(channels[1], np.int64)
+    requantization = Requantization(ones, ones, 0, 0, 3, wide=wide)
+    return WeightedLayer("Layer0", (source,), target, shape, weights, weight_bits, requantization)
+
+
+def tile_of(layer, **changes):
+    x, y = layer.inputs[0], layer.output
+    whole = Tile(x.height, x.width, x.channels, y.height, y.width, y.channels)
+    return dataclasses.replace(whole, **changes)
+
+
+def target(isa):
+    return dataclasses.replace(load_target("xpulpnn"), isa=isa)
+
+
+@pytest.mark.parametrize(
+    ("isa", "bits", "function", "prepare"),
+    [
+        ("portable", (4, 4, 4), "fbc_conv_portable", ""),
+        ("xpulpv2", (4, 4, 4), "fbc_conv_blocked_8", "fbc_expand_weights_8"),
+        ("xpulpv2", (2, 8, 8), "fbc_conv_blocked_8", ""),
+        ("xpulpnn", (8, 8, 8), "fbc_conv_blocked_8", ""),
+        ("xpulpnn", (8, 2, 8), "fbc_conv_blocked_8", "fbc_expand_weights_8"),
+        ("xpulpnn", (4, 4, 8), "fbc_conv_blocked_4", ""),
+        ("xpulpnn", (2, 4, 4), "fbc_conv_blocked_4", ""),
+        ("xpulpnn", (4, 2, 4), "fbc_conv_blocked_4", "fbc_expand_weights_4"),
+        ("xpulpnn", (2, 2, 2), "fbc_conv_blocked_2", ""),
+    ],
+)
+def test_convolution_takes_the_narrowest_dot_product_that_holds_both_operands(isa, bits, function, prepare):
+    kernel = choose_kernel(make_layer(bits=bits), target(isa))
+    assert (kernel.function, kernel.prepare) == (function, prepare)
+    assert {kernel.source} <= {str(path) for path in runtime_sources(target(isa))}
+
+
+@pytest.mark.parametrize(
+    ("options", "function"),
+    [
+        ({}, "fbc_depthwise_3x3"),
+        ({"stride": 2}, "fbc_depthwise_3x3"),
+        ({"stride": 3}, "fbc_depthwise_portable"),
+        ({"bits": (8, 2, 4)}, "fbc_depthwise_3x3"),
+        ({"bits": (4, 4, 4)}, "fbc_depthwise_portable"),
+        ({"bits": (8, 8, 32)}, "fbc_depthwise_portable"),
+        ({"kernel": 5}, "fbc_depthwise_portable"),
+        ({"channels": (6, 6)}, "fbc_depthwise_portable"),
+        ({"wide": True}, "fbc_depthwise_portable"),
+    ],
+)
+def test_fast_depthwise_is_chosen_only_where_it_computes_the_layer(options, function):
+    channels = options.pop("channels", (8, 8))
+    layer = make_layer("depthwise", channels=channels, groups=channels[0], **options)
+    assert choose_kernel(layer, target("xpulpnn")).function == function
+    assert choose_kernel(layer, target("portable")).function == "fbc_depthwise_portable"
+
+
+def test_depthwise_with_a_channel_multiplier_is_a_dense_convolution():
+    layer = make_layer("depthwise", channels=(8, 16), groups=8)
+    assert choose_kernel(layer, target("portable")).function == "fbc_conv_portable"
+    assert choose_kernel(layer, target("xpulpnn")).function == "fbc_conv_blocked_8"
+
+
+@pytest.mark.parametrize("isa", ["portable", "xpulpv2", "xpulpnn"])
+@pytest.mark.parametrize("bits", [(8, 8, 8), (8, 2, 8), (4, 8, 8), (4, 2, 4), (2, 2, 2)])
+@pytest.mark.parametrize("channels", [(16, 24), (3, 7), (31, 5)])
+def test_weight_bytes_are_the_packed_bytes_and_add_up_over_channel_tiles(isa, bits, channels):
+    layer = make_layer(bits=bits, channels=channels)
+    kernel = choose_kernel(layer, target(isa))
+    assert len(pack_weights(layer, kernel)) == kernel.weight_bytes(layer, channels[1])
+    rest = channels[1] - kernel.channel_block
+    parts = kernel.weight_bytes(layer, kernel.channel_block) + kernel.weight_bytes(layer, rest)
+    assert parts == kernel.weight_bytes(layer, channels[1])
+
+
+def test_scratch_is_none_where_pixels_are_read_in_place():
+    layer = make_layer(kernel=1, pad=0)
+    kernel = choose_kernel(layer, target("xpulpnn"))
+    assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 0
+    ragged = make_layer(kernel=1, pad=0, channels=(15, 24))
+    assert kernel.scratch_bytes(ragged, tile_of(ragged), 8) == 8 * (4 * 16 + 4)
+
+
+def test_scratch_holds_widened_weights_of_the_tile_only():
+    layer = make_layer(kernel=1, pad=0, bits=(8, 4, 8))
+    kernel = choose_kernel(layer, target("xpulpnn"))
+    whole = kernel.scratch_bytes(layer, tile_of(layer), 8)
+    part = kernel.scratch_bytes(layer, tile_of(layer, output_channels=8), 8)
+    assert (whole, part) == (24 * 16, 8 * 16)
+
+
+def test_cost_grows_with_work_and_shrinks_with_cores():
+    layer = make_layer(channels=(32, 64), size=16)
+    for isa in ("portable", "xpulpv2", "xpulpnn"):
+        kernel = choose_kernel(layer, target(isa))
+        whole, half = tile_of(layer), tile_of(layer, output_height=8, input_height=9)
+        eight, one = (kernel.compute_cycles(layer, whole, cores) for cores in (8, 1))
+        assert 6 * eight < one < 8.1 * eight
+        assert kernel.compute_cycles(layer, half, 8) < 0.6 * eight
+
+
+def test_nine_instructions_of_xpulpnn_beat_xpulpv2_beat_portable():
+    layer = make_layer(channels=(32, 64), size=16)
+    costs = [
+        choose_kernel(layer, target(isa)).compute_cycles(layer, tile_of(layer), 8)
+        for isa in ("xpulpnn", "xpulpv2", "portable")
+    ]
+    assert costs == sorted(costs)
+    assert costs[2] > 10 * costs[0]
+
+
+def test_unknown_operator_and_widths_are_refused_with_their_names():
+    layer = make_layer()
+    odd = MaxPoolLayer("Pooling3", layer.inputs, layer.output, dataclasses.replace(layer.shape, op="sort"))
+    with pytest.raises(UnsupportedModelError, match=r"Pooling3.*'sort'"):
+        choose_kernel(odd, target("xpulpnn"))
+    with pytest.raises(UnsupportedModelError, match=r"reads 16 bit and reads 3 bit and writes 5 bit"):
+        choose_kernel(make_layer(bits=(16, 3, 5)), target("xpulpnn"))
+
+
+def test_blocked_kernel_refuses_layers_without_weights():
+    from fbcompile.errors import InternalError
+
+    layer = make_layer()
+    kernel = choose_kernel(layer, target("xpulpnn"))
+    assert isinstance(kernel, BlockedKernel)
+    pool = MaxPoolLayer("Pooling3", layer.inputs, layer.output, layer.shape)
+    with pytest.raises(InternalError, match="Pooling3"):
+        kernel.scratch_bytes(pool, tile_of(layer), 8)

@@ -1,0 +1,56 @@
+"""How fast the kernels are on GVSOC: floors just below the measurements, and the cost model beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fbcompile.latency.key import LayerShape
+from fbcompile.lowering.kernels import choose_kernel
+from fbcompile.targets.loader import load_target
+
+CONV = LayerShape("conv", 3, 3, 1, 1, 1, 1, 1, 1, 1, 16, 16, 32, 64)
+POINTWISE = LayerShape("conv", 1, 1, 1, 1, 0, 0, 0, 0, 1, 8, 16, 128, 128)
+DEPTHWISE = LayerShape("depthwise", 3, 3, 1, 1, 1, 1, 1, 1, 64, 16, 16, 64, 64)
+
+FLOORS = [
+    # shape, activation = weight = output bits, MAC/cycle on 8 cores: XpulpNN, XpulpV2
+    (CONV, 8, 23.5, 17.3),
+    (CONV, 4, 39.0, None),
+    (CONV, 2, 60.0, None),
+    (POINTWISE, 8, 22.7, 16.4),
+    (POINTWISE, 4, 35.0, None),
+    (POINTWISE, 2, 50.0, None),
+    (DEPTHWISE, 8, 2.0, 2.0),
+]
+
+
+def unsigned_case(runtime, shape, bits):
+    """A case whose output is unsigned, as behind a Relu: names are tried until the drawn sign is that."""
+    for attempt in range(50):
+        name = f"rate-{shape.op}-{shape.kernel_height}-{bits}-{attempt}"
+        case = runtime.make_case(name, shape.op, shape, ((bits, False), bits, bits), False, "random")
+        if not case.layer.output.signed:
+            return case
+    raise AssertionError("fifty coins fell on one side")
+
+
+@pytest.mark.gvsoc
+@pytest.mark.parametrize(("isa", "column"), [("xpulpnn", 2), ("xpulpv2", 3)])
+def test_kernels_are_as_fast_as_measured_and_predicted(runtime, gvsoc_home, tmp_path, isa, column):
+    rows = [row for row in FLOORS if row[column] is not None]
+    cases = [unsigned_case(runtime, shape, bits) for shape, bits, *_ in rows]
+    target = dataclasses.replace(load_target("xpulpnn"), isa=isa)
+    results = runtime.gvsoc_runner(tmp_path, gvsoc_home, isa, 8).run(cases)
+    problems = []
+    for row, case, result in zip(rows, cases, results, strict=True):
+        kernel = choose_kernel(case.layer, target)
+        problems += runtime.check(case, result, kernel, 8)
+        rate = row[0].macs / result.cycles
+        predicted = kernel.compute_cycles(case.layer, runtime.whole_tile(case.layer), 8)
+        if rate < row[column]:
+            problems.append(f"{case.name}: {rate:.2f} MAC/cycle, floor {row[column]}")
+        if abs(predicted / result.cycles - 1) > 0.05:
+            problems.append(f"{case.name}: {predicted:.0f} cycles predicted, {result.cycles} measured")
+    assert not problems, "\n".join(problems)
