@@ -85,7 +85,7 @@ def counted_traffic(tiling: LayerTiling, layer, kernel) -> int:
         elif geometry.family == "channelwise" or now[0] != before[0]:
             total += read * geometry.input_slice_bytes(depth.count)
         if now[1] != before[1] and kernel.weight_layout != "none":
-            constants = 12 if layer.requantization.wide else 8
+            constants = 16 if layer.requantization.wide else 12
             total += kernel.weight_bytes(layer, depth.count) + constants * depth.count
         total += rows.count * columns.count * -(-depth.count * geometry.output.bits // 8)
         before = now
