@@ -1,8 +1,9 @@
 """Precision annotations: what each tensor's precision is and who decided it.
 
-The truth about a tensor's precision is its QuantizeLinear/DequantizeLinear pair (see ``fbcompile.graph.qdq``).
-Beside it, the value that the pair quantizes carries ``metadata_props`` under the prefix ``pkg.fbcompile.``, the
-naming style of the ONNX exporters, so that Netron shows the decision and its reason.
+The truth about a tensor's precision is its QuantizeLinear/DequantizeLinear pair (see
+``fbcompile.graph.qdq``). Beside it, the value that the pair quantizes carries ``metadata_props`` under the
+prefix ``pkg.fbcompile.``, the naming style of the ONNX exporters, so that Netron shows the decision and its
+reason.
 """
 
 from __future__ import annotations

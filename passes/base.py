@@ -1,7 +1,7 @@
 """What all fbcompile passes share: the contract of onnx_ir, plus a report of what changed and why not.
 
-A pass is a dataclass whose fields are its options. It derives from ``onnx_ir.passes.InPlacePass``: it composes
-with ``onnx_ir.passes.Sequential`` and with the passes of onnx_ir and onnxscript.
+A pass is a dataclass whose fields are its options. It derives from ``onnx_ir.passes.InPlacePass``: it
+composes with ``onnx_ir.passes.Sequential`` and with the passes of onnx_ir and onnxscript.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ of the output (``M`` = input scale · weight scale / output scale, ``B`` = bias 
 model computes ``clip((acc·mul[c] + add[c]) >> shift, low, high)``. The functions here choose ``mul``, ``add``
 and ``shift`` so that
 
-1. *No overflow.* With acc clamped to ``[-clamp[c] - 1, clamp[c]]``, ``acc·mul`` and ``acc·mul + add`` are int32
-   for every accumulator that the weights and the input's type admit. If ``wide``, both are int64 without any
-   clamp.
+1. *No overflow.* With acc clamped to ``[-clamp[c] - 1, clamp[c]]``, ``acc·mul`` and ``acc·mul + add`` are
+   int32 for every accumulator that the weights and the input's type admit. If ``wide``, both are int64
+   without any clamp.
 2. *The clamp is invisible.* It changes no output: beyond it the output of the channel is saturated already.
 3. *Precision.* ``|(acc·mul + add) / 2^shift − (y + 1/2)| <= 1/16`` wherever low <= y <= high and acc is
    admitted. (1/2 because the arithmetic shift rounds down, so that the result is y rounded half up.) Outside
@@ -15,7 +15,8 @@ and ``shift`` so that
    rounding boundary.
 
 1 and 2 are decided in exact integers, 3 in float64 with a margin far above its rounding error. The widest
-``shift`` that satisfies 1 is taken; if 3 fails there, the layer is ``wide``. ``add`` also centres the error
+``shift`` that satisfies 1 without a clamp is taken; if 3 fails there, the widest with a clamp; if 3 fails
+there too, the layer is ``wide``. ``add`` also centres the error
 that rounding ``mul`` makes over the range that matters, which halves it.
 
 Integer multipliers need none of that: with shift 0, ``acc·M + floor(B + 1/2)`` is y rounded half up, exactly.
@@ -24,6 +25,7 @@ Integer multipliers need none of that: with shift 0, ``acc·M + floor(B + 1/2)``
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -134,25 +136,29 @@ def choose_requantization(
     found = _exact(problem)
     if found is not None:
         return found
-    for shift in range(_NARROW_SHIFT, -1, -1):
-        candidate = _candidate(problem, shift)
-        narrow = None if candidate is None else _narrow(problem, *candidate, shift)
-        if narrow is not None:
-            if _error(problem, narrow) <= MAXIMUM_ERROR - _MARGIN:
-                return narrow
-            break  # a smaller shift rounds the multipliers more coarsely still
-    for shift in range(_WIDE_SHIFT, -1, -1):
-        candidate = _candidate(problem, shift)
-        wide = None if candidate is None else _wide(problem, *candidate, shift)
-        if wide is not None:
-            if _error(problem, wide) <= MAXIMUM_ERROR - _MARGIN:
-                return wide
-            break
+    for form, widest in ((_narrow, _NARROW_SHIFT), (_clamped, _NARROW_SHIFT), (_wide, _WIDE_SHIFT)):
+        found = _first_that_fits(problem, form, widest)
+        if found is not None and _error(problem, found) <= MAXIMUM_ERROR - _MARGIN:
+            return found
     raise UnsupportedModelError(
         f"no 32-bit multiplier requantizes this layer within 1/{round(1 / MAXIMUM_ERROR)} of an output step",
         why=f"the multipliers of its channels go from {multiplier.min():.3g} to {multiplier.max():.3g}",
         hint="the scales of its weights or activations are degenerate: calibrate again, or with other data",
     )
+
+
+def _first_that_fits(
+    problem: _Problem,
+    form: Callable[[_Problem, IntArray, IntArray, int], Requantization | None],
+    widest_shift: int,
+) -> Requantization | None:
+    """The form's widest shift without overflow: smaller ones round the multipliers more coarsely still."""
+    for shift in range(widest_shift, -1, -1):
+        candidate = _candidate(problem, shift)
+        found = None if candidate is None else form(problem, *candidate, shift)
+        if found is not None:
+            return found
+    return None
 
 
 def _problem(
@@ -175,7 +181,7 @@ def _exact(problem: _Problem) -> Requantization | None:
     if np.any(multiplier != problem.multiplier) or max(multiplier.max(), np.abs(addend).max()) > _INT32[1]:
         return None
     integers = multiplier.astype(np.int64), addend.astype(np.int64)
-    return _narrow(problem, *integers, 0) or _wide(problem, *integers, 0)
+    return _narrow(problem, *integers, 0) or _clamped(problem, *integers, 0) or _wide(problem, *integers, 0)
 
 
 def _candidate(problem: _Problem, shift: int) -> tuple[IntArray, IntArray] | None:
@@ -190,16 +196,23 @@ def _candidate(problem: _Problem, shift: int) -> tuple[IntArray, IntArray] | Non
 
 
 def _narrow(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> Requantization | None:
-    """The 32-bit form with its clamp, or None if a product or sum can leave int32."""
-    if np.abs(addend).max() > _INT32[1]:
+    """The 32-bit form without a clamp, or None if a product or sum can leave int32."""
+    if not _fits_int32(problem, multiplier, addend, None):
         return None
-    for clamp in (None, _clamp(problem, multiplier, addend, shift)):
-        if _fits_int32(problem, multiplier, addend, clamp):
-            return Requantization(multiplier, addend, shift, problem.low, problem.high, clamp)
-    return None
+    return Requantization(multiplier, addend, shift, problem.low, problem.high)
+
+
+def _clamped(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: int) -> Requantization | None:
+    """The 32-bit form with a clamp, or None if a product or sum can leave int32 even so."""
+    clamp = _clamp(problem, multiplier, addend, shift)
+    if not _fits_int32(problem, multiplier, addend, clamp):
+        return None
+    return Requantization(multiplier, addend, shift, problem.low, problem.high, clamp)
 
 
 def _fits_int32(problem: _Problem, multiplier: IntArray, addend: IntArray, clamp: IntArray | None) -> bool:
+    if np.abs(addend).max() > _INT32[1]:
+        return False
     for acc in (problem.acc_low, problem.acc_high):
         product = (acc if clamp is None else np.clip(acc, -clamp - 1, clamp)) * multiplier
         for result in (product, product + addend):

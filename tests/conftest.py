@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder with larger models and data sets (FBCOMPILE_SHARED_DATA); tests that need it are skipped without."""
+    """Folder with larger models and data sets (FBCOMPILE_SHARED_DATA); tests skip without it."""
     folder = os.environ.get("FBCOMPILE_SHARED_DATA")
     if not folder or not Path(folder).is_dir():
         pytest.skip("FBCOMPILE_SHARED_DATA names no folder with models and data sets")

@@ -1,8 +1,9 @@
 """Quantized tensors of a QDQ model: find them, read their precision, change it.
 
-A quantized tensor is a float value followed by ``QuantizeLinear`` and ``DequantizeLinear`` with the same constant
-scale and zero point. The type of the zero point is the precision (UINT8/INT8, UINT4/INT4, UINT2/INT2). Weights stay
-float in the file (value = initializer), so a QDQ model can be trained further. All zero points are 0.
+A quantized tensor is a float value followed by ``QuantizeLinear`` and ``DequantizeLinear`` with the same
+constant scale and zero point. The type of the zero point is the precision (UINT8/INT8, UINT4/INT4,
+UINT2/INT2). Weights stay float in the file (value = initializer), so a QDQ model can be trained further. All
+zero points are 0.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ class LayerShape:
     """Geometry of a layer, without precisions.
 
     Attributes:
-        op: ``conv``, ``depthwise``, ``linear``, ``add``, ``max_pool``, ``average_pool`` (global), ``requantize``.
+        op: ``conv``, ``depthwise``, ``linear``, ``add``, ``max_pool``, ``average_pool`` (global),
+            ``requantize``.
         kernel_height: Rows of the kernel (1 for linear and add).
         kernel_width: Columns of the kernel.
         stride_height: Vertical stride.

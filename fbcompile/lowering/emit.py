@@ -79,9 +79,7 @@ def pack_weight_block(layer: Layer, kernel: Kernel) -> WeightBytes:
     if not isinstance(layer, WeightedLayer):
         return WeightBytes(b"")
     weights = _padded(pack_weights(layer, kernel))
-    scales, addends = (
-        _padded(p) for p in pack_requantization(layer.requantization, layer.output.channels)
-    )
+    scales, addends = (_padded(p) for p in pack_requantization(layer.requantization, layer.output.channels))
     return WeightBytes(weights + scales + addends, len(weights), len(weights) + len(scales))
 
 

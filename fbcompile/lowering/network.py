@@ -1,7 +1,8 @@
 """The network as the lowering sees it: integer layers in execution order.
 
-This is the whole meaning of an integer ONNX model (DESIGN: acc = Σ w·x exact; y = clip((acc·mul + add) >> shift)),
-without ONNX. ``read_integer_model`` makes it, the reference interpreter, the tiler and the code generator read it.
+This is the whole meaning of an integer ONNX model (DESIGN: acc = Σ w·x exact; y = clip((acc·mul + add) >>
+shift)), without ONNX. ``read_integer_model`` makes it, the reference interpreter, the tiler and the code
+generator read it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 class Tensor:
     """An activation tensor of one image, packed HWC in memory.
 
-    A pixel takes ``ceil(channels·bits/8)`` bytes: channels are packed from the least significant bit of the first
-    byte, the bits that are left over in the pixel's last byte are 0. Raw 32-bit tensors are little-endian int32.
+    A pixel takes ``ceil(channels·bits/8)`` bytes: channels are packed from the least significant bit of the
+    first byte, the bits that are left over in the pixel's last byte are 0. Raw 32-bit tensors are
+    little-endian int32.
 
     Attributes:
         name: Name in the ONNX models.
@@ -68,8 +70,9 @@ class Requantization:
         shift: Arithmetic right shift, 0..31 (0..62 if wide).
         low: Smallest output.
         high: Largest output.
-        clamp: int64 array (channels,), each 0..2^31 - 1: with acc clamped to [-clamp[c] - 1, clamp[c]] the product and
-            the sum fit int32 and no output changes. None if they fit without a clamp, or if ``wide``.
+        clamp: int64 array (channels,), each 0..2^31 - 1: with acc clamped to [-clamp[c] - 1, clamp[c]] the
+            product and the sum fit int32 and no output changes. None if they fit without a clamp, or if
+            ``wide``.
         wide: True if the product needs 64 bits even with a clamp.
     """
 
@@ -95,7 +98,8 @@ class Layer:
     """One layer: reads ``inputs``, writes ``output``.
 
     Attributes:
-        name: C-safe, unique, DORY style: ``BNReluConvolution0``, ``Addition5``, ``Pooling7``, ``FullyConnected9``.
+        name: C-safe, unique, DORY style: ``BNReluConvolution0``, ``Addition5``, ``Pooling7``,
+            ``FullyConnected9``.
         inputs: Tensors read; two or more for add and concat.
         output: Tensor written.
         shape: Geometry, as in the latency table.

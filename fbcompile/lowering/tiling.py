@@ -293,5 +293,5 @@ def _once_bytes(layer: Layer, kernel: Kernel) -> int:
     activations = sum(tensor.bytes for tensor in layer.inputs) + layer.output.bytes
     if not isinstance(layer, WeightedLayer):
         return activations
-    constants = (12 if layer.requantization.wide else 8) * layer.output.channels
+    constants = (16 if layer.requantization.wide else 12) * layer.output.channels
     return activations + kernel.weight_bytes(layer, layer.output.channels) + constants

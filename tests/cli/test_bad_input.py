@@ -29,7 +29,7 @@ def conv_model(
         nodes or [CONV_NODE],
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "c", "h", "w"])],
         [numpy_helper.from_array(weight, "w")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
@@ -121,7 +121,7 @@ def test_wrong_data_shape(run: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, x_val=images, y_val=labels)
     code, text = run(fbcompile.demo.MODEL, "--target", "xpulpnn", "-o", "out", "--data", "data.npz")
     assert code == 2
-    assert "(1, 9, 9)" in text and "(1, 8, 8)" in text
+    assert "(10, 1, 9, 9)" in text and "(images, 1, 8, 8)" in text
     assert left_over(tmp_path, "data.npz") == []
 
 
@@ -154,7 +154,7 @@ def test_too_large_for_l2(run: Run, tmp_path: Path) -> None:
         fbcompile.demo.MODEL, "--target", "xpulpnn", "-o", "out", "--bits", "8", "--l2-bytes", "1000"
     )
     assert code == 4
-    assert "L2" in text and "1,000" in text
+    assert "L2" in text and "1000 are available" in text
     assert left_over(tmp_path) == []
 
 
