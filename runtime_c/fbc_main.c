@@ -2,12 +2,10 @@
 /* The program around a generated network, the same on the host and on GVSOC.
  *
  * In its working directory it reads
- *   input.bin    any number n >= 1 of packed inputs of NETWORK_INPUT_BYTES each; it is read until its end, an incomplete
- *                input at the end is left out
- *   weights.bin  the L3 image, NETWORK_WEIGHT_BYTES (not read if no layer has weights)
- * and writes
- *   trace.bin    for each input the packed output of every layer, in layer order
- *   profile.bin  for each input and layer four uint32, little-endian: total, compute, dma_wait and l3_wait cycles
+ *   input.bin    any number n >= 1 of packed inputs of NETWORK_INPUT_BYTES each; it is read until its end, an
+ * incomplete input at the end is left out weights.bin  the L3 image, NETWORK_WEIGHT_BYTES (not read if no layer has
+ * weights) and writes trace.bin    for each input the packed output of every layer, in layer order profile.bin  for
+ * each input and layer four uint32, little-endian: total, compute, dma_wait and l3_wait cycles
  *
  * Exit status: 0; 2 no complete input; 3 weights.bin; 4 trace.bin; 5 profile.bin cannot be read or written; with guard
  * zones compiled in, 16 + n % 100 if layer n wrote outside of its L1 buffers (its name is printed).

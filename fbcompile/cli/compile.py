@@ -84,6 +84,10 @@ def merge_options(flags: dict[str, Any], config: Path | None) -> CompileOptions:
     values.update({name: value for name, value in flags.items() if value is not None})
     if "model" not in values:
         raise UsageError("no model given", hint="fbcompile model.onnx --target xpulpnn")
+    if "target" not in values and not values["model"].exists():
+        raise UsageError(
+            f"{values['model']} is neither a command nor a file", hint="fbcompile --help lists the commands"
+        )
     if "target" not in values:
         from fbcompile.targets import target_names
 

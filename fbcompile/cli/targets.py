@@ -30,8 +30,10 @@ def show(name: Annotated[str, typer.Argument(help="Target name or TOML file.")])
     values = dataclasses.asdict(target)
     sources = values.pop("sources")
     for key, value in _flatten(values):
-        source = f"    # {sources[key]}" if key in sources else ""
-        print(f"{key} = {value}{source}")
+        print(f"{key} = {value}")
+    print("\nsources:")
+    for key, source in sources.items():
+        print(f"  {key}: {source}")
 
 
 def _flatten(values: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:

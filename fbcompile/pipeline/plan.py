@@ -64,9 +64,7 @@ def plan(options: CompileOptions, reporter: Reporter) -> Plan:
     measured = sum(layer.latency.source == "measured" for layer in latency.layers)
     return Plan(
         stages={
-            stage.name: "" if stage.name == "finetune" else stage.skip_reason(state) or ""
-            for stage in STAGES
-            if stage.name in options.stages
+            stage.name: stage.skip_reason(state) or "" for stage in STAGES if stage.name in options.stages
         },
         layers=len(layers),
         macs=sum(layer.shape.macs for layer in layers),

@@ -127,7 +127,8 @@ def _no_finetuning(state: RunState) -> str | None:
         return "it needs --data"
     if state.options.finetune_epochs == 0:
         return "--finetune-epochs 0"
-    if all(tensor.precision.bits == 8 for tensor in quantized_tensors(state.model).values()):
+    tensors = quantized_tensors(state.model).values()
+    if tensors and all(tensor.precision.bits == 8 for tensor in tensors):
         return "every tensor has 8 bit"
     return None
 

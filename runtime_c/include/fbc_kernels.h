@@ -5,10 +5,9 @@
  * two's complement if signed, left-over bits of a pixel 0. Weights are two's complement in the layout of the kernel
  * variant (see fbcompile/lowering/packing.py). Taps outside the input tile read 0.
  *
- * Arithmetic. acc is int32; y = clip((clamp(acc) * multiplier[c] + addend[c]) >> shift, low, high), arithmetic shift, where
- * clamp(acc) is acc within [-clamp[c] - 1, clamp[c]].
- * Not wide: product and sum fit int32 (proved by the integerize pass), addend is int32[]. Wide: 64 bits, addend is
- * int64[].
+ * Arithmetic. acc is int32; y = clip((clamp(acc) * multiplier[c] + addend[c]) >> shift, low, high), arithmetic shift,
+ * where clamp(acc) is acc within [-clamp[c] - 1, clamp[c]]. Not wide: product and sum fit int32 (proved by the
+ * integerize pass), addend is int32[]. Wide: 64 bits, addend is int64[].
  *
  * Every kernel is called once per core through fbc_parallel with the same arguments, computes its share
  * (fbc_core_id() of fbc_core_count()), holds no barrier, allocates nothing and prints nothing.

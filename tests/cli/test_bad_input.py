@@ -214,3 +214,9 @@ def test_errors_as_json(run: Run) -> None:
     code, text = run("nowhere.onnx", "--target", "xpulpnn", "--json")
     assert code == 2
     assert json.loads(text)["error"]["exit_code"] == 2
+
+
+def test_misspelt_command(run: Run) -> None:
+    code, text = run("verfy")
+    assert code == 2
+    assert "verfy" in text and "command" in text

@@ -1,0 +1,66 @@
+"""The commands that only tell: targets, ops, passes, doctor, and the dry run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fbcompile.demo
+from fbcompile.cli import main as cli
+
+Tell = Callable[..., str]
+
+
+@pytest.fixture
+def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Runs the command, which must succeed, and returns what it printed."""
+
+    def call(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["fbcompile", *map(str, arguments)])
+        try:
+            cli.run()
+        except SystemExit as ended:
+            assert ended.code in (0, None)
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_targets(tell: Tell) -> None:
+    listed = tell("targets")
+    for name in ("xpulpnn", "xpulpv2", "rv32imc"):
+        assert name in listed
+        shown = tell("targets", "show", name)
+        assert "l1_bytes = " in shown
+        assert "sources:" in shown
+
+
+def test_ops_cover_every_width_on_every_target(tell: Tell) -> None:
+    for name in ("xpulpnn", "xpulpv2", "rv32imc"):
+        rows = [line for line in tell("ops", "--target", name).splitlines() if line]
+        assert len(rows) == 5 * 9 + 2 * 3
+
+
+def test_passes(tell: Tell) -> None:
+    listed = tell("passes")
+    for name in ("bayesian-bits", "free-bits", "integerize", "fold-batch-normalization"):
+        assert f"\n{name} " in f"\n{listed}"
+
+
+def test_doctor(tell: Tell) -> None:
+    told = tell("doctor")
+    assert "onnxruntime" in told and "gvsoc" in told
+
+
+def test_dry_run_says_what_would_run_and_writes_nothing(
+    tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = tell(fbcompile.demo.MODEL, "--target", "xpulpnn", "--dry-run")
+    assert "bayesian_bits  skipped" in told
+    assert "lower          runs" in told
+    assert "layers: 9" in told
+    assert list(tmp_path.iterdir()) == []
