@@ -19,7 +19,8 @@ def load_model(path: Path) -> ir.Model:
     """Loads an ONNX model and checks what every stage takes for granted.
 
     Args:
-        path: An ONNX file; tensors in external files beside it are mapped, not read.
+        path: An ONNX file; tensors in external files beside it are read into memory, so that the
+            model can be moved, serialized and saved anywhere.
 
     Returns:
         A valid ONNX model with one input [N, C, H, W] or [N, F], of which only N may be symbolic, one output,
@@ -63,7 +64,7 @@ def _read(path: Path) -> ir.Model:
             where=_WHERE,
             hint="copy them beside the model",
         )
-    return model
+    return ir.external_data.load_to_model(model)
 
 
 def _check_validity(path: Path) -> None:
