@@ -7,9 +7,8 @@
 #define FBC_CONV_BLOCKED_H
 
 #include "common/fbc_share.h"
+#include "micro/fbc_block_run.h"
 #include "micro/fbc_columns.h"
-#include "micro/fbc_dot_4x4.h"
-#include "micro/fbc_store_block.h"
 
 /* Up to four output pixels that follow each other, and the groups that this core computes of them. */
 typedef struct {
@@ -29,32 +28,42 @@ FBC_INLINE const uint8_t *fbc_group_weights(const fbc_conv_args *args, const fbc
 FBC_INLINE uint32_t fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
                                           uint32_t bits, uint32_t is_signed, uint32_t output_bits,
                                           fbc_requantization_kind kind) {
-    const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, output_bits);
-    const uint32_t whole = (uint32_t)args->output_channels >> 2;
+    const fbc_requantization *parameters = &args->requantization;
+    const uint32_t whole = (uint32_t)args->output_channels >> 2, group = quad->first_group;
     const uint32_t end = quad->end_group < whole ? quad->end_group : whole;
-    const uint8_t *weights = fbc_group_weights(args, plan, quad->first_group);
-    const uint8_t *const columns[4] = {quad->columns[0], quad->columns[1], quad->columns[2], quad->columns[3]};
-    const uint32_t words = plan->column_words;
-    const uint32_t group_bytes = plan->group_bytes;
-    uint8_t *output = quad->output + quad->first_group * (output_bits >> 1);
-    fbc_block_parameters block = fbc_get_block_parameters(&args->requantization, 4u * quad->first_group);
-    uint32_t group = quad->first_group;
-    for (; group < end; group++) {
-        int32_t sums[16];
-        fbc_dot_4x4(bits, is_signed, weights, columns, words, sums);
-        fbc_store_block(&block, kind, sums, output, output_bits, output_bytes);
-        block.scales += 4;
-        block.addends += 4;
-        weights += group_bytes;
-        output += output_bits >> 1;
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, output_bits);
+    if (group >= end) {
+        return group;
     }
-    return group;
+    fbc_block_run run = {
+        .columns = {quad->columns[0], quad->columns[1], quad->columns[2], quad->columns[3]},
+        .words = plan->group_bytes >> 4,
+        .weights = fbc_group_weights(args, plan, group),
+        .scales = parameters->scale + 4u * group,
+        .addends = (const int32_t *)parameters->addend + 4u * group,
+        .output = quad->output + group * (output_bits >> 1),
+        .groups = end - group,
+        .pixel_bytes = pixel_bytes,
+        .back = (output_bits >> 1) - 4u * pixel_bytes,
+        .shift = parameters->shift,
+        .high = parameters->high,
+        .low = parameters->low,
+        .column_words = plan->column_words,
+    };
+    fbc_run_blocks(&run, bits, is_signed, output_bits, kind);
+    return end;
 }
 
-/* One pixel of any block, any kind. Not inlined: it is off the fast path, and each kernel has many copies of that. */
-static __attribute__((noinline)) void fbc_store_pixel(const fbc_requantization *parameters, const int32_t *sums,
+/* One pixel of any block, any kind. Not inlined: there are many copies of the fast path. */
+static __attribute__((noinline)) void fbc_store_pixel(const fbc_requantization *parameters, int32_t *sums,
                                                       uint32_t channel, uint32_t channels, uint8_t *output,
                                                       uint32_t output_bits) {
+    if (channels == 4u && !parameters->wide && output_bits < 32u) {
+        const fbc_block_parameters block = fbc_get_block_parameters(parameters, channel);
+        fbc_requantize_pixel(&block, FBC_GENERAL, sums);
+        fbc_store_channels(output, output_bits, 0u, sums);
+        return;
+    }
     for (uint32_t i = 0; i < channels; i++) {
         fbc_write_lane(output, i, output_bits, fbc_requantize(parameters, channel + i, sums[i]));
     }
@@ -93,32 +102,34 @@ FBC_INLINE uint32_t fbc_conv_quad(const fbc_conv_args *args, const fbc_blocked_p
     }
 }
 
-FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, fbc_quad *quad, uint32_t first,
-                              uint32_t bits) {
+FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_gathering *gathering,
+                              fbc_quad *quad, uint32_t first, uint32_t bits) {
     uint8_t *column = (uint8_t *)args->scratch + plan->weight_bytes + fbc_core_id() * plan->core_bytes;
-    uint32_t y = first / args->output_width;
-    uint32_t x = first % args->output_width;
+    const uint32_t y = first / args->output_width, x = first - y * args->output_width;
+    const int32_t first_left = -(int32_t)args->pad_left, stride = args->stride_width;
+    int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
+    int32_t left = (int32_t)(x * args->stride_width) + first_left;
+    const int32_t end_left = first_left + (int32_t)args->output_width * stride;
     for (uint32_t i = 0; i < quad->pixels; i++) {
-        const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
-        const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
         if (plan->direct) {
             const uint32_t pixel = (uint32_t)(top * args->input_width + left);
             quad->columns[i] = (const uint8_t *)args->input + pixel * plan->pixel_bytes;
         } else {
-            fbc_gather_column(args, plan, bits, top, left, column);
+            fbc_gather_column(args, plan, gathering, bits, top, left, column);
             quad->columns[i] = column;
             column += plan->column_stride;
         }
-        x++;
-        if (x == args->output_width) {
-            x = 0;
-            y++;
+        left += stride;
+        if (left == end_left) {
+            left = first_left;
+            top += args->stride_height;
         }
     }
 }
 
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint32_t is_signed) {
     const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
+    const fbc_gathering gathering = fbc_make_gathering(args, &plan);
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
     const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
     const fbc_range blocks = fbc_core_range(((pixels + 3u) >> 2) * plan.groups);
@@ -133,7 +144,7 @@ FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint3
             quad.end_group = plan.groups;
         }
         quad.output = (uint8_t *)args->output + first * output_bytes;
-        fbc_load_quad(args, &plan, &quad, first, bits);
+        fbc_load_quad(args, &plan, &gathering, &quad, first, bits);
         uint32_t done = quad.first_group;
         if (quad.pixels == 4u && args->output_bits == 8u) {
             done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 8u);
