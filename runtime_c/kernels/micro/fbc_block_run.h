@@ -169,7 +169,7 @@ enum { FBC_RUN_PLAIN_CHANNEL = 17, FBC_RUN_CLAMPED_CHANNEL = 22, FBC_RUN_GENERAL
 #define FBC_RUN(channel, low, write, back, instructions) \
     __asm__ volatile(".option push\n" \
                      ".option norvc\n" \
-                     "lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_FIRST \
+                     ".balign 16\n" "lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_FIRST \
                      ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, the rest */ \
                      FBC_RUN_COLUMNS FBC_RUN_ZERO FBC_RUN_DOTS FBC_RUN_RESUME low FBC_RUN_REQUANTIZE(channel) \
                          FBC_RUN_STORE(write, back) FBC_RUN_SUSPEND ".option pop" \

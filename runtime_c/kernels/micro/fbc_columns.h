@@ -7,30 +7,23 @@
 #include "common/fbc_widen.h"
 #include "micro/fbc_xpulp.h"
 
-/* What every column of a call has in common. */
+/* The form of what is copied: several rows. */
 typedef struct {
-    uint32_t line_bytes; /* of the input tile */
-    uint32_t row_bytes;  /* of a kernel row in a column */
-    int32_t last_top;    /* columns from row and column 0 to here lie in the tile */
-    int32_t last_left;
-} fbc_gathering;
-
-FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc_blocked_plan *plan) {
-    const fbc_gathering gathering = {args->input_width * plan->pixel_bytes, args->kernel_width * plan->tap_bytes,
-                                     (int32_t)args->input_height - args->kernel_height,
-                                     (int32_t)args->input_width - args->kernel_width};
-    return gathering;
-}
-
-/* A block of memory of several rows. */
-typedef struct {
-    uint8_t *target;
-    const uint8_t *source;
     uint32_t target_step; /* from row to row */
     uint32_t source_step;
     uint32_t bytes; /* of a row, at least 1 */
     uint32_t rows;  /* at least 1 */
 } fbc_rows;
+
+/* What every column of a call has in common. */
+typedef struct {
+    fbc_rows inside;    /* of a column that lies in the tile, without its addresses */
+    uint32_t copies;    /* 1: fbc_copy_rows gathers the inside */
+    int32_t last_top;   /* columns from row and column 0 to here lie in the tile */
+    int32_t last_left;
+    int32_t first_left; /* of the first output column; and behind the last */
+    int32_t end_left;
+} fbc_gathering;
 
 #ifdef FBC_XPULPV2
 #define FBC_COPY_ROWS(body, first, last) \
@@ -40,7 +33,7 @@ typedef struct {
                      first last "add %[target], %[target], %[target_skip]\n" \
                      ".option pop" \
                      : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b) \
-                     : [rows] "r"(block->rows), [pairs] "r"(pairs), [source_skip] "r"(source_skip), \
+                     : [rows] "r"(rows->rows), [pairs] "r"(pairs), [source_skip] "r"(source_skip), \
                        [target_skip] "r"(target_skip) \
                      : "memory")
 #define FBC_COPY_PAIRS \
@@ -53,12 +46,10 @@ typedef struct {
 #endif
 
 /* Copies whole words: up to 3 bytes more than a row, in ascending order of rows. */
-FBC_INLINE void fbc_copy_rows(const fbc_rows *block) {
+FBC_INLINE void fbc_copy_rows(const fbc_rows *rows, uint8_t *target, const uint8_t *source) {
 #ifdef FBC_XPULPV2
-    const uint32_t words = (block->bytes + 3u) >> 2, pairs = words >> 1;
-    const uint32_t source_skip = block->source_step - 4u * words, target_skip = block->target_step - 4u * words;
-    uint8_t *target = block->target;
-    const uint8_t *source = block->source;
+    const uint32_t words = (rows->bytes + 3u) >> 2, pairs = words >> 1;
+    const uint32_t source_skip = rows->source_step - 4u * words, target_skip = rows->target_step - 4u * words;
     uint32_t a, b;
     if (pairs == 0u) {
         FBC_COPY_ROWS("8", , FBC_COPY_WORD);
@@ -68,8 +59,8 @@ FBC_INLINE void fbc_copy_rows(const fbc_rows *block) {
         FBC_COPY_ROWS("14", FBC_COPY_PAIRS, FBC_COPY_NONE);
     }
 #else
-    for (uint32_t row = 0; row < block->rows; row++) {
-        memcpy(block->target + row * block->target_step, block->source + row * block->source_step, block->bytes);
+    for (uint32_t row = 0; row < rows->rows; row++) {
+        memcpy(target + row * rows->target_step, source + row * rows->source_step, rows->bytes);
     }
 #endif
 }
@@ -125,17 +116,16 @@ FBC_INLINE void fbc_widen_taps(const fbc_conv_args *args, const fbc_blocked_plan
 
 /* Rows that fbc_copy_rows cannot copy: of narrower activations, or whose bytes behind are not to be touched. */
 static __attribute__((noinline)) void fbc_gather_rows(const fbc_conv_args *args, const fbc_blocked_plan *plan,
-                                                      uint32_t bits, uint32_t taps, const fbc_rows *block) {
-    uint8_t *target = block->target;
-    const uint8_t *source = block->source;
-    for (uint32_t row = 0; row < block->rows; row++) {
+                                                      uint32_t bits, uint32_t taps, const fbc_rows *rows,
+                                                      uint8_t *target, const uint8_t *source) {
+    for (uint32_t row = 0; row < rows->rows; row++) {
         if (args->activation_bits == bits) {
-            fbc_copy_bytes(target, source, block->bytes);
+            fbc_copy_bytes(target, source, rows->bytes);
         } else {
             fbc_widen_taps(args, plan, bits, target, source, taps);
         }
-        target += block->target_step;
-        source += block->source_step;
+        target += rows->target_step;
+        source += rows->source_step;
     }
 }
 
@@ -151,41 +141,57 @@ static __attribute__((noinline)) void fbc_gather_border(const fbc_conv_args *arg
         return;
     }
     const uint32_t taps = args->kernel_width - before - after;
-    const fbc_rows block = {column + above * gathering->row_bytes + before * plan->tap_bytes,
-                            (const uint8_t *)args->input + (uint32_t)(top + (int32_t)above) * gathering->line_bytes +
-                                (uint32_t)(left + (int32_t)before) * plan->pixel_bytes,
-                            gathering->row_bytes,
-                            gathering->line_bytes,
-                            taps * plan->tap_bytes,
-                            args->kernel_height - above - below};
-    if (args->activation_bits == bits && (plan->tap_bytes & 3u) == 0u) {
-        fbc_copy_rows(&block);
+    const fbc_rows rows = {gathering->inside.target_step, gathering->inside.source_step, taps * plan->tap_bytes,
+                           args->kernel_height - above - below};
+    uint8_t *target = column + above * rows.target_step + before * plan->tap_bytes;
+    const uint8_t *source = (const uint8_t *)args->input + (uint32_t)(top + (int32_t)above) * rows.source_step +
+                            (uint32_t)(left + (int32_t)before) * plan->pixel_bytes;
+    if (gathering->copies && (plan->tap_bytes & 3u) == 0u) {
+        fbc_copy_rows(&rows, target, source);
     } else {
-        fbc_gather_rows(args, plan, bits, taps, &block);
+        fbc_gather_rows(args, plan, bits, taps, &rows, target, source);
     }
 }
 
-/* What a column does not fill of its last word is not zeroed: the weights are zero there. */
-static __attribute__((noinline)) void fbc_gather_column(const fbc_conv_args *args, const fbc_blocked_plan *plan,
-                                                        const fbc_gathering *gathering, uint32_t bits, int32_t top,
-                                                        int32_t left, uint8_t *column) {
-    if (top < 0 || left < 0 || top > gathering->last_top || left > gathering->last_left) {
-        fbc_gather_border(args, plan, gathering, bits, top, left, column);
-        return;
-    }
-    const uint8_t *source = (const uint8_t *)args->input + (uint32_t)top * gathering->line_bytes +
-                            (uint32_t)left * plan->pixel_bytes;
-    const fbc_rows block = {column,
-                            source,
-                            gathering->row_bytes,
-                            gathering->line_bytes,
-                            gathering->row_bytes,
-                            args->kernel_height};
-    if (args->activation_bits == bits) {
-        fbc_copy_rows(&block);
-    } else {
-        fbc_gather_rows(args, plan, bits, args->kernel_width, &block);
-    }
+FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t bits) {
+    const uint32_t row_bytes = args->kernel_width * plan->tap_bytes;
+    const fbc_gathering gathering = {
+        .inside = {row_bytes, args->input_width * plan->pixel_bytes, row_bytes, args->kernel_height},
+        .copies = args->activation_bits == bits,
+        .last_top = (int32_t)args->input_height - args->kernel_height,
+        .last_left = (int32_t)args->input_width - args->kernel_width,
+        .first_left = -(int32_t)args->pad_left,
+        .end_left = args->output_width * args->stride_width - args->pad_left,
+    };
+    return gathering;
+}
+
+/* The columns of output pixels that follow each other, the first with its taps at (top, left). What a column does not
+ * fill of its last word is not zeroed: the weights are zero there. */
+static __attribute__((noinline)) void fbc_gather_columns(const fbc_conv_args *args, const fbc_blocked_plan *plan,
+                                                         const fbc_gathering *gathering, uint32_t bits, int32_t top,
+                                                         int32_t left, uint8_t *column, uint32_t pixels) {
+    const fbc_rows *inside = &gathering->inside;
+    const uint8_t *input = args->input;
+    do {
+        if (top < 0 || left < 0 || top > gathering->last_top || left > gathering->last_left) {
+            fbc_gather_border(args, plan, gathering, bits, top, left, column);
+        } else {
+            const uint8_t *source = input + (uint32_t)top * inside->source_step + (uint32_t)left * plan->pixel_bytes;
+            if (gathering->copies) {
+                fbc_copy_rows(inside, column, source);
+            } else {
+                fbc_gather_rows(args, plan, bits, args->kernel_width, inside, column, source);
+            }
+        }
+        column += plan->column_stride;
+        left += args->stride_width;
+        if (left == gathering->end_left) {
+            left = gathering->first_left;
+            top += args->stride_height;
+        }
+        pixels--;
+    } while (pixels > 0u);
 }
 
 #endif

@@ -103,36 +103,38 @@ FBC_INLINE uint32_t fbc_conv_quad(const fbc_conv_args *args, const fbc_blocked_p
 }
 
 FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_gathering *gathering,
-                              fbc_quad *quad, uint32_t first, uint32_t bits) {
-    uint8_t *column = (uint8_t *)args->scratch + plan->weight_bytes + fbc_core_id() * plan->core_bytes;
+                              fbc_quad *quad, uint32_t first, uint32_t bits, uint8_t *columns) {
     const uint32_t y = first / args->output_width, x = first - y * args->output_width;
-    const int32_t first_left = -(int32_t)args->pad_left, stride = args->stride_width;
-    int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
-    int32_t left = (int32_t)(x * args->stride_width) + first_left;
-    const int32_t end_left = first_left + (int32_t)args->output_width * stride;
+    const uint8_t *column = columns;
+    uint32_t step = plan->column_stride;
+    if (plan->direct) {
+        step = args->stride_width * plan->pixel_bytes;
+        column = (const uint8_t *)args->input + y * args->stride_height * gathering->inside.source_step + x * step;
+    } else {
+        const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
+        const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
+        fbc_gather_columns(args, plan, gathering, bits, top, left, columns, quad->pixels);
+    }
+    uint32_t left_in_row = args->output_width - x;
+    const uint32_t next_row = args->stride_height * gathering->inside.source_step - args->output_width * step;
     for (uint32_t i = 0; i < quad->pixels; i++) {
-        if (plan->direct) {
-            const uint32_t pixel = (uint32_t)(top * args->input_width + left);
-            quad->columns[i] = (const uint8_t *)args->input + pixel * plan->pixel_bytes;
-        } else {
-            fbc_gather_column(args, plan, gathering, bits, top, left, column);
-            quad->columns[i] = column;
-            column += plan->column_stride;
-        }
-        left += stride;
-        if (left == end_left) {
-            left = first_left;
-            top += args->stride_height;
+        quad->columns[i] = column;
+        column += step;
+        left_in_row--;
+        if (plan->direct && left_in_row == 0u) {
+            left_in_row = args->output_width;
+            column += next_row;
         }
     }
 }
 
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint32_t is_signed) {
     const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
-    const fbc_gathering gathering = fbc_make_gathering(args, &plan);
+    const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
     const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
     const fbc_range blocks = fbc_core_range(((pixels + 3u) >> 2) * plan.groups);
+    uint8_t *columns = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
     uint32_t block = blocks.begin;
     while (block < blocks.end) {
         const uint32_t first = block / plan.groups * 4u;
@@ -144,7 +146,7 @@ FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint3
             quad.end_group = plan.groups;
         }
         quad.output = (uint8_t *)args->output + first * output_bytes;
-        fbc_load_quad(args, &plan, &gathering, &quad, first, bits);
+        fbc_load_quad(args, &plan, &gathering, &quad, first, bits, columns);
         uint32_t done = quad.first_group;
         if (quad.pixels == 4u && args->output_bits == 8u) {
             done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 8u);
