@@ -14,7 +14,6 @@
 typedef struct {
     const uint8_t *columns[4];
     uint32_t pixels;
-    uint32_t first_group;
     uint32_t end_group;
     uint8_t *output;
 } fbc_quad;
@@ -24,34 +23,53 @@ FBC_INLINE const uint8_t *fbc_group_weights(const fbc_conv_args *args, const fbc
     return weights + group * plan->group_bytes;
 }
 
-/* Whole groups of whole quads: everything that the inner code depends on is constant. Returns the group after. */
-FBC_INLINE uint32_t fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
-                                          uint32_t bits, uint32_t is_signed, uint32_t output_bits,
-                                          fbc_requantization_kind kind) {
-    const fbc_requantization *parameters = &args->requantization;
-    const uint32_t whole = (uint32_t)args->output_channels >> 2, group = quad->first_group;
-    const uint32_t end = quad->end_group < whole ? quad->end_group : whole;
-    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, output_bits);
-    if (group >= end) {
-        return group;
-    }
-    fbc_block_run run = {
-        .columns = {quad->columns[0], quad->columns[1], quad->columns[2], quad->columns[3]},
+/* What runs of blocks have in common. */
+FBC_INLINE fbc_block_run fbc_make_block_run(const fbc_conv_args *args, const fbc_blocked_plan *plan) {
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    const fbc_block_run run = {
         .words = plan->group_bytes >> 4,
-        .weights = fbc_group_weights(args, plan, group),
-        .scales = parameters->scale + 4u * group,
-        .addends = (const int32_t *)parameters->addend + 4u * group,
-        .output = quad->output + group * (output_bits >> 1),
-        .groups = end - group,
         .pixel_bytes = pixel_bytes,
-        .back = (output_bits >> 1) - 4u * pixel_bytes,
-        .shift = parameters->shift,
-        .high = parameters->high,
-        .low = parameters->low,
+        .back = ((uint32_t)args->output_bits >> 1) - 4u * pixel_bytes,
+        .shift = args->requantization.shift,
+        .high = args->requantization.high,
+        .low = args->requantization.low,
         .column_words = plan->column_words,
     };
-    fbc_run_blocks(&run, bits, is_signed, output_bits, kind);
-    return end;
+    return run;
+}
+
+FBC_INLINE void fbc_run_kind(fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
+                             fbc_requantization_kind kind) {
+    if (kind == FBC_PLAIN) {
+        fbc_run_blocks(run, bits, is_signed, output_bits, FBC_PLAIN);
+    } else if (kind == FBC_CLAMPED) {
+        fbc_run_blocks(run, bits, is_signed, output_bits, FBC_CLAMPED);
+    } else {
+        fbc_run_blocks(run, bits, is_signed, output_bits, FBC_GENERAL);
+    }
+}
+
+/* Whole groups of four pixels, from `group` up to `end`. */
+FBC_INLINE void fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
+                                      fbc_block_run *run, uint32_t group, uint32_t end, uint32_t bits,
+                                      uint32_t is_signed, fbc_requantization_kind kind) {
+    const uint32_t output_bits = args->output_bits;
+    run->columns[0] = quad->columns[0];
+    run->columns[1] = quad->columns[1];
+    run->columns[2] = quad->columns[2];
+    run->columns[3] = quad->columns[3];
+    run->weights = fbc_group_weights(args, plan, group);
+    run->scales = args->requantization.scale + 4u * group;
+    run->addends = (const int32_t *)args->requantization.addend + 4u * group;
+    run->output = quad->output + group * (output_bits >> 1);
+    run->groups = end - group;
+    if (output_bits == 8u) {
+        fbc_run_kind(run, bits, is_signed, 8u, kind);
+    } else if (output_bits == 4u) {
+        fbc_run_kind(run, bits, is_signed, 4u, kind);
+    } else {
+        fbc_run_kind(run, bits, is_signed, 2u, kind);
+    }
 }
 
 /* One pixel of any block, any kind. Not inlined: there are many copies of the fast path. */
@@ -88,40 +106,25 @@ FBC_INLINE void fbc_conv_other_groups(const fbc_conv_args *args, const fbc_block
     }
 }
 
-FBC_INLINE uint32_t fbc_conv_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
-                                  uint32_t bits, uint32_t is_signed, uint32_t output_bits) {
-    switch (fbc_kind_of(&args->requantization, output_bits)) {
-    case FBC_PLAIN:
-        return fbc_conv_whole_groups(args, plan, quad, bits, is_signed, output_bits, FBC_PLAIN);
-    case FBC_CLAMPED:
-        return fbc_conv_whole_groups(args, plan, quad, bits, is_signed, output_bits, FBC_CLAMPED);
-    case FBC_GENERAL:
-        return fbc_conv_whole_groups(args, plan, quad, bits, is_signed, output_bits, FBC_GENERAL);
-    default:
-        return quad->first_group;
-    }
-}
-
 FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_gathering *gathering,
-                              fbc_quad *quad, uint32_t first, uint32_t bits, uint8_t *columns) {
-    const uint32_t y = first / args->output_width, x = first - y * args->output_width;
+                              fbc_quad *quad, uint32_t y, uint32_t x, uint32_t bits, uint8_t *columns) {
     const uint8_t *column = columns;
-    uint32_t step = plan->column_stride;
+    uint32_t step = plan->column_stride, left_in_row = 4u, next_row = 0u;
     if (plan->direct) {
         step = args->stride_width * plan->pixel_bytes;
         column = (const uint8_t *)args->input + y * args->stride_height * gathering->inside.source_step + x * step;
+        left_in_row = args->output_width - x;
+        next_row = args->stride_height * gathering->inside.source_step - args->output_width * step;
     } else {
         const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
         const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
         fbc_gather_columns(args, plan, gathering, bits, top, left, columns, quad->pixels);
     }
-    uint32_t left_in_row = args->output_width - x;
-    const uint32_t next_row = args->stride_height * gathering->inside.source_step - args->output_width * step;
     for (uint32_t i = 0; i < quad->pixels; i++) {
         quad->columns[i] = column;
         column += step;
         left_in_row--;
-        if (plan->direct && left_in_row == 0u) {
+        if (left_in_row == 0u) {
             left_in_row = args->output_width;
             column += next_row;
         }
@@ -131,32 +134,37 @@ FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan 
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint32_t is_signed) {
     const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
     const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
+    const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
     const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    const uint32_t whole = kind == FBC_RARE ? 0u : (uint32_t)args->output_channels >> 2;
     const fbc_range blocks = fbc_core_range(((pixels + 3u) >> 2) * plan.groups);
     uint8_t *columns = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
-    uint32_t block = blocks.begin;
-    while (block < blocks.end) {
-        const uint32_t first = block / plan.groups * 4u;
-        fbc_quad quad;
-        quad.pixels = pixels - first < 4u ? pixels - first : 4u;
-        quad.first_group = block % plan.groups;
-        quad.end_group = quad.first_group + blocks.end - block;
-        if (quad.end_group > plan.groups) {
-            quad.end_group = plan.groups;
+    fbc_block_run run = fbc_make_block_run(args, &plan);
+    fbc_quad quad;
+    uint32_t pixel = blocks.begin / plan.groups * 4u, group = blocks.begin % plan.groups;
+    uint32_t y = pixel / args->output_width, x = pixel % args->output_width;
+    uint32_t left = blocks.end - blocks.begin;
+    quad.output = (uint8_t *)args->output + pixel * output_bytes;
+    while (left > 0u) {
+        quad.pixels = pixels - pixel < 4u ? pixels - pixel : 4u;
+        quad.end_group = left < plan.groups - group ? group + left : plan.groups;
+        fbc_load_quad(args, &plan, &gathering, &quad, y, x, bits, columns);
+        left -= quad.end_group - group;
+        const uint32_t end = quad.pixels < 4u ? 0u : quad.end_group < whole ? quad.end_group : whole;
+        if (group < end) {
+            fbc_conv_whole_groups(args, &plan, &quad, &run, group, end, bits, is_signed, kind);
+            group = end;
         }
-        quad.output = (uint8_t *)args->output + first * output_bytes;
-        fbc_load_quad(args, &plan, &gathering, &quad, first, bits, columns);
-        uint32_t done = quad.first_group;
-        if (quad.pixels == 4u && args->output_bits == 8u) {
-            done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 8u);
-        } else if (quad.pixels == 4u && args->output_bits == 4u) {
-            done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 4u);
-        } else if (quad.pixels == 4u && args->output_bits == 2u) {
-            done = fbc_conv_quad(args, &plan, &quad, bits, is_signed, 2u);
+        if (group < quad.end_group) {
+            fbc_conv_other_groups(args, &plan, &quad, group, bits, is_signed);
         }
-        fbc_conv_other_groups(args, &plan, &quad, done, bits, is_signed);
-        block += quad.end_group - quad.first_group;
+        group = 0u;
+        pixel += 4u;
+        quad.output += 4u * output_bytes;
+        for (x += 4u; x >= args->output_width; x -= args->output_width) {
+            y++;
+        }
     }
 }
 
