@@ -24,36 +24,51 @@ FBC_INLINE const uint8_t *fbc_group_weights(const fbc_conv_args *args, const fbc
 }
 
 /* What runs of blocks have in common. */
-FBC_INLINE fbc_block_run fbc_make_block_run(const fbc_conv_args *args, const fbc_blocked_plan *plan) {
+FBC_INLINE void fbc_prepare_run(fbc_block_run *run, const fbc_conv_args *args, const fbc_blocked_plan *plan) {
     const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
-    const fbc_block_run run = {
-        .words = plan->group_bytes >> 4,
-        .pixel_bytes = pixel_bytes,
-        .back = ((uint32_t)args->output_bits >> 1) - 4u * pixel_bytes,
-        .shift = args->requantization.shift,
-        .high = args->requantization.high,
-        .low = args->requantization.low,
-        .column_words = plan->column_words,
-    };
-    return run;
+    run->words = plan->group_bytes >> 4;
+    run->pixel_bytes = pixel_bytes;
+    run->back = ((uint32_t)args->output_bits >> 1) - 4u * pixel_bytes;
+    run->shift = args->requantization.shift;
+    run->high = args->requantization.high;
+    run->low = args->requantization.low;
+    run->column_words = plan->column_words;
 }
 
-FBC_INLINE void fbc_run_kind(fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
-                             fbc_requantization_kind kind) {
-    if (kind == FBC_PLAIN) {
-        fbc_run_blocks(run, bits, is_signed, output_bits, FBC_PLAIN);
-    } else if (kind == FBC_CLAMPED) {
-        fbc_run_blocks(run, bits, is_signed, output_bits, FBC_CLAMPED);
-    } else {
-        fbc_run_blocks(run, bits, is_signed, output_bits, FBC_GENERAL);
+/* Computes a run; a function of its own for each combination of constants, so that the loop over the pixels stays small
+ * and is there once. */
+typedef void (*fbc_run_function)(fbc_block_run *run);
+
+#define FBC_RUN_FUNCTION(bits, sign, output_bits, kind) \
+    static __attribute__((noinline)) void fbc_run_##sign##_##output_bits##_##kind(fbc_block_run *run) { \
+        fbc_run_blocks(run, bits, sign, output_bits##u, kind); \
     }
-}
+#define FBC_RUN_FUNCTION_KINDS(bits, sign, output_bits) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_PLAIN) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_CLAMPED) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_GENERAL)
+#define FBC_RUN_FUNCTION_OUTPUTS(bits, sign) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 8) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 4) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 2)
+/* Defines them all for dot products of `bits`. */
+#define FBC_RUN_FUNCTIONS(bits) \
+    FBC_RUN_FUNCTION_OUTPUTS(bits, 0) \
+    FBC_RUN_FUNCTION_OUTPUTS(bits, 1) \
+    static fbc_run_function fbc_choose_run(uint32_t is_signed, uint32_t output_bits, fbc_requantization_kind kind) { \
+        static const fbc_run_function functions[2][3][3] = {FBC_RUN_NAMES(0), FBC_RUN_NAMES(1)}; \
+        const uint32_t output = output_bits == 8u ? 0u : output_bits == 4u ? 1u : 2u; \
+        return functions[is_signed != 0u][output][kind]; \
+    }
+#define FBC_RUN_NAMES_OF(sign, output_bits) \
+    {fbc_run_##sign##_##output_bits##_FBC_PLAIN, fbc_run_##sign##_##output_bits##_FBC_CLAMPED, \
+     fbc_run_##sign##_##output_bits##_FBC_GENERAL}
+#define FBC_RUN_NAMES(sign) \
+    {FBC_RUN_NAMES_OF(sign, 8), FBC_RUN_NAMES_OF(sign, 4), FBC_RUN_NAMES_OF(sign, 2)}
 
 /* Whole groups of four pixels, from `group` up to `end`. */
 FBC_INLINE void fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
-                                      fbc_block_run *run, uint32_t group, uint32_t end, uint32_t bits,
-                                      uint32_t is_signed, fbc_requantization_kind kind) {
-    const uint32_t output_bits = args->output_bits;
+                                      fbc_block_run *run, uint32_t group, uint32_t end, fbc_run_function run_blocks) {
     run->columns[0] = quad->columns[0];
     run->columns[1] = quad->columns[1];
     run->columns[2] = quad->columns[2];
@@ -61,15 +76,9 @@ FBC_INLINE void fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_block
     run->weights = fbc_group_weights(args, plan, group);
     run->scales = args->requantization.scale + 4u * group;
     run->addends = (const int32_t *)args->requantization.addend + 4u * group;
-    run->output = quad->output + group * (output_bits >> 1);
+    run->output = quad->output + group * ((uint32_t)args->output_bits >> 1);
     run->groups = end - group;
-    if (output_bits == 8u) {
-        fbc_run_kind(run, bits, is_signed, 8u, kind);
-    } else if (output_bits == 4u) {
-        fbc_run_kind(run, bits, is_signed, 4u, kind);
-    } else {
-        fbc_run_kind(run, bits, is_signed, 2u, kind);
-    }
+    run_blocks(run);
 }
 
 /* One pixel of any block, any kind. Not inlined: there are many copies of the fast path. */
@@ -89,7 +98,7 @@ static __attribute__((noinline)) void fbc_store_pixel(const fbc_requantization *
 
 /* All else: fewer than four pixels or channels, rare requantizations. */
 FBC_INLINE void fbc_conv_other_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
-                                      uint32_t group, uint32_t bits, uint32_t is_signed) {
+                                      uint32_t group, uint32_t bits) {
     const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
     const uint8_t *weights = fbc_group_weights(args, plan, group);
     for (; group < quad->end_group; group++) {
@@ -98,7 +107,11 @@ FBC_INLINE void fbc_conv_other_groups(const fbc_conv_args *args, const fbc_block
         uint8_t *output = quad->output + group * ((uint32_t)args->output_bits >> 1);
         for (uint32_t i = 0; i < quad->pixels; i++) {
             int32_t sums[4];
-            fbc_dot_4x1(bits, is_signed, weights, quad->columns[i], plan->column_words, sums);
+            if (args->activation_signed) {
+                fbc_dot_4x1(bits, 1u, weights, quad->columns[i], plan->column_words, sums);
+            } else {
+                fbc_dot_4x1(bits, 0u, weights, quad->columns[i], plan->column_words, sums);
+            }
             fbc_store_pixel(&args->requantization, sums, channel, rest < 4u ? rest : 4u, output, args->output_bits);
             output += output_bytes;
         }
@@ -131,7 +144,8 @@ FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan 
     }
 }
 
-FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint32_t is_signed) {
+FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits,
+                                 fbc_run_function (*choose_run)(uint32_t, uint32_t, fbc_requantization_kind)) {
     const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
     const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
@@ -140,7 +154,10 @@ FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint3
     const uint32_t whole = kind == FBC_RARE ? 0u : (uint32_t)args->output_channels >> 2;
     const fbc_range blocks = fbc_core_range(((pixels + 3u) >> 2) * plan.groups);
     uint8_t *columns = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
-    fbc_block_run run = fbc_make_block_run(args, &plan);
+    fbc_block_run run;
+    fbc_prepare_run(&run, args, &plan);
+    const fbc_run_function run_blocks =
+        kind == FBC_RARE ? NULL : choose_run(args->activation_signed, args->output_bits, kind);
     fbc_quad quad;
     uint32_t pixel = blocks.begin / plan.groups * 4u, group = blocks.begin % plan.groups;
     uint32_t y = pixel / args->output_width, x = pixel % args->output_width;
@@ -153,11 +170,11 @@ FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits, uint3
         left -= quad.end_group - group;
         const uint32_t end = quad.pixels < 4u ? 0u : quad.end_group < whole ? quad.end_group : whole;
         if (group < end) {
-            fbc_conv_whole_groups(args, &plan, &quad, &run, group, end, bits, is_signed, kind);
+            fbc_conv_whole_groups(args, &plan, &quad, &run, group, end, run_blocks);
             group = end;
         }
         if (group < quad.end_group) {
-            fbc_conv_other_groups(args, &plan, &quad, group, bits, is_signed);
+            fbc_conv_other_groups(args, &plan, &quad, group, bits);
         }
         group = 0u;
         pixel += 4u;
