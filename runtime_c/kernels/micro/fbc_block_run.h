@@ -130,6 +130,12 @@ enum { FBC_RUN_INSTRUCTIONS = 5 + 16 + 1 + 24, FBC_RUN_EXTRA = 4 + 3 + 1, FBC_RU
     "mv " x ", " y "\n" FBC_RUN_MAC(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC(s0, s1) "mv " s1 ", " y \
         "\n" FBC_RUN_MAC(s1, s2) FBC_RUN_MAC(y, s3) \
     "sra " x ", " x ", a5\n sra " s0 ", " s0 ", a5\n sra " s1 ", " s1 ", a5\n sra " y ", " y ", a5\n"
+/* The same with fewer instructions and a cycle more (a multiplication takes two): where more would not fit the 512 bytes
+ * of a core's own instruction buffer. p.addN: (sum + addend) >> shift. */
+#define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
+#define FBC_RUN_SCALE_SHORT(x, y, s0, s1, s2, s3) \
+    "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 ", a4\n" \
+    FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2)
 #define FBC_RUN_FOUR(code, a, b, c, d, operand) \
     ".insn r 0x33, " code ", " a ", " a ", " operand "\n .insn r 0x33, " code ", " b ", " b ", " operand "\n" \
     ".insn r 0x33, " code ", " c ", " c ", " operand "\n .insn r 0x33, " code ", " d ", " d ", " operand "\n"
@@ -138,13 +144,14 @@ enum { FBC_RUN_INSTRUCTIONS = 5 + 16 + 1 + 24, FBC_RUN_EXTRA = 4 + 3 + 1, FBC_RU
     FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x0A", x, s0, s1, y, "s0")
 #define FBC_RUN_CHANNEL_CLAMPED(x, y, s0, s1, s2, s3) \
     FBC_RUN_TO_CLAMP(s0, s1, s2, s3) \
-    FBC_RUN_CHANNEL_PLAIN(x, y, s0, s1, s2, s3)
+    FBC_RUN_LOAD_ADDEND(y) \
+    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x0A", x, s0, s1, y, "s0")
 #define FBC_RUN_CHANNEL_GENERAL(x, y, s0, s1, s2, s3) \
     FBC_RUN_TO_CLAMP(s0, s1, s2, s3) \
     FBC_RUN_LOAD_ADDEND(y) \
-    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") \
+    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") \
         FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
-enum { FBC_RUN_PLAIN_CHANNEL = 17, FBC_RUN_CLAMPED_CHANNEL = 22, FBC_RUN_GENERAL_CHANNEL = 26 };
+enum { FBC_RUN_PLAIN_CHANNEL = 17, FBC_RUN_CLAMPED_CHANNEL = 19, FBC_RUN_GENERAL_CHANNEL = 23 };
 
 #define FBC_RUN_REQUANTIZE(channel) \
     "lw a5, 48(a0)\n lw s0, 52(a0)\n" channel("a2", "a3", "t0", "t4", "s3", "s7") \
