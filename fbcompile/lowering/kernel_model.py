@@ -2,7 +2,7 @@
 
 The sizes are those of ``runtime_c/kernels``; tests compare them with what the C side says. Costs are affine
 models fitted to measurements on GVSOC with TCDM bank contention on (warm second call, slowest core). Against
-the measured calls, the blocked convolution is within 10 % but for small ragged tiles (20 % too low), the 3x3
+the measured calls, the blocked convolution is within 10 % (ragged channels up to 20 % too low), the 3x3
 depthwise within 5 %, the portable kernels within 19 % (too high: 5x5 depthwise 28 %, 4-bit depthwise 37 %).
 """
 
@@ -130,7 +130,8 @@ class BlockCost:
         call: Per call.
         block: Per block of 4 pixels x 4 channels, beside its words.
         word: Per word of a block's columns.
-        clamp: More per block if the requantization clamps accumulators or its low is not 0.
+        clamp: More per block if the requantization clamps accumulators.
+        general: More per block if its low is not 0.
         single_block: Per pixel of a block with fewer than four.
         single_word: Likewise per word.
         quad: Per four pixels.
@@ -140,15 +141,16 @@ class BlockCost:
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 700
-    block: float = 158
+    call: float = 900
+    block: float = 119
     word: float = 17.0
-    clamp: float = 45
-    single_block: float = 550
+    clamp: float = 37
+    general: float = 73
+    single_block: float = 200
     single_word: float = 5.1
-    quad: float = 350
-    row: float = 105
-    copy_word: float = 1.6
+    quad: float = 440
+    row: float = 60
+    copy_word: float = 1.75
     widen_word: float = 5.5
     expand_word: float = 15.5
 
@@ -210,25 +212,34 @@ class BlockedKernel(Kernel):
         layer = weighted(layer)
         cost, words = self.cycles, self.column_words(layer)
         pixels, groups = tile.output_height * tile.output_width, -(-tile.output_channels // 4)
-        blocks = -(-(-(-pixels // 4) * groups) // cores)
-        if pixels < 4:
-            per_block = pixels * (cost.single_block + cost.single_word * words)
-        else:
-            per_block = cost.block + cost.word * words + (0 if _is_plain(layer) else cost.clamp)
-        cycles = cost.call + blocks * per_block + cost.quad * blocks / groups
+        quads = -(-pixels // 4)
+        blocks = -(-quads * groups // cores)
+        if quads * groups == blocks * cores and blocks % groups == 0:
+            quads = blocks // groups
+        else:  # a core can begin within a quad and end within another
+            quads = min(quads, -(-(blocks - 1) // groups) + 1)
+        per_block = cost.block + cost.word * words + _extra_cycles(layer, cost)
+        cycles = cost.call + blocks * per_block + cost.quad * quads
+        if pixels % 4:  # the last core computes the last quad pixel by pixel
+            per_quad = (pixels % 4) * (cost.single_block + cost.single_word * words)
+            cycles += (
+                min(blocks, groups) * (per_quad - per_block) if pixels < 4 or per_quad > per_block else 0
+            )
         if not self.reads_in_place(layer, tile):
             per_word = cost.copy_word if layer.inputs[0].bits == self.width else cost.widen_word
             column = cost.row * kernel_size(layer)[0] + per_word * words
-            cycles += min(4, pixels) * -(-blocks // groups) * column
+            cycles += min(4, pixels) * quads * column
         if layer.weight_bits < self.width:
             cycles += cost.expand_word * 4 * groups * words / cores
         return cycles
 
 
-def _is_plain(layer: WeightedLayer) -> bool:
-    """True if requantization needs no clamp before and clips to [0, high] behind."""
+def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
+    """What a block's requantization costs beside that which needs no clamp and clips to [0, high]."""
     parameters = layer.requantization
-    return parameters.clamp is None and parameters.low == 0 and not parameters.wide
+    if parameters.low != 0:
+        return cost.general
+    return 0 if parameters.clamp is None else cost.clamp
 
 
 def weighted(layer: Layer) -> WeightedLayer:

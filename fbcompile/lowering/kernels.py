@@ -72,7 +72,7 @@ _BLOCKED = {
     ("xpulpnn", 8): BlockCost(),
     ("xpulpnn", 4): BlockCost(),
     ("xpulpnn", 2): BlockCost(),
-    ("xpulpv2", 8): BlockCost(block=155, word=25.3, single_word=9.2),
+    ("xpulpv2", 8): BlockCost(block=142, word=24.45, single_word=9.2),
 }
 """Widths that each instruction set multiplies, and what it costs."""
 

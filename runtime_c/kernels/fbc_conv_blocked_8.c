@@ -4,20 +4,10 @@
 
 enum { BITS = 8 };
 
-static void convolve_unsigned(const fbc_conv_args *args) {
-    fbc_conv_blocked(args, BITS, 0u);
-}
-
-static void convolve_signed(const fbc_conv_args *args) {
-    fbc_conv_blocked(args, BITS, 1u);
-}
+FBC_RUN_FUNCTIONS(BITS)
 
 void fbc_conv_blocked_8(void *args) {
-    if (((const fbc_conv_args *)args)->activation_signed) {
-        convolve_signed(args);
-    } else {
-        convolve_unsigned(args);
-    }
+    fbc_conv_blocked(args, BITS, fbc_choose_run);
 }
 
 uint32_t fbc_conv_blocked_8_scratch_bytes(const fbc_conv_args *args) {

@@ -16,12 +16,12 @@ DEPTHWISE = LayerShape("depthwise", 3, 3, 1, 1, 1, 1, 1, 1, 64, 16, 16, 64, 64)
 
 FLOORS = [
     # shape, activation = weight = output bits, MAC/cycle on 8 cores: XpulpNN, XpulpV2
-    (CONV, 8, 23.5, 17.3),
-    (CONV, 4, 39.0, None),
-    (CONV, 2, 60.0, None),
-    (POINTWISE, 8, 22.7, 16.4),
-    (POINTWISE, 4, 35.0, None),
-    (POINTWISE, 2, 50.0, None),
+    (CONV, 8, 24.6, 17.7),
+    (CONV, 4, 43.7, None),
+    (CONV, 2, 71.4, None),
+    (POINTWISE, 8, 23.5, 16.8),
+    (POINTWISE, 4, 39.1, None),
+    (POINTWISE, 2, 58.7, None),
     (DEPTHWISE, 8, 2.0, 2.0),
 ]
 

@@ -7,17 +7,78 @@
 #include "common/fbc_widen.h"
 #include "micro/fbc_xpulp.h"
 
-static __attribute__((noinline)) void fbc_zero_taps(uint8_t *target, uint32_t bytes) {
-    for (; bytes > 0u && ((uintptr_t)target & 3u) != 0u; bytes--) {
-        *target++ = 0u;
+/* The form of what is copied: several rows. */
+typedef struct {
+    uint32_t target_step; /* from row to row */
+    uint32_t source_step;
+    uint32_t bytes; /* of a row, at least 1 */
+    uint32_t rows;  /* at least 1 */
+} fbc_rows;
+
+/* What every column of a call has in common. */
+typedef struct {
+    fbc_rows inside;    /* of a column that lies in the tile, without its addresses */
+    uint32_t copies;    /* 1: fbc_copy_rows gathers the inside */
+    int32_t last_top;   /* columns from row and column 0 to here lie in the tile */
+    int32_t last_left;
+    int32_t first_left; /* of the first output column; and behind the last */
+    int32_t end_left;
+} fbc_gathering;
+
+#ifdef FBC_XPULPV2
+#define FBC_COPY_ROWS(body, first, last) \
+    __asm__ volatile(".option push\n" \
+                     ".option norvc\n" \
+                     ".insn i 0x7B, 4, x1, %[rows], " body "\n" /* lp.setup 1, rows, body / 2 instructions */ \
+                     first last "add %[target], %[target], %[target_skip]\n" \
+                     ".option pop" \
+                     : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b) \
+                     : [rows] "r"(rows->rows), [pairs] "r"(pairs), [source_skip] "r"(source_skip), \
+                       [target_skip] "r"(target_skip) \
+                     : "memory")
+#define FBC_COPY_PAIRS \
+    ".insn i 0x7B, 4, x0, %[pairs], 8\n" /* lp.setup 0, pairs, 4 instructions */ \
+    ".insn i 0x0B, 2, %[a], %[source], 4\n .insn i 0x0B, 2, %[b], %[source], 4\n" /* p.lw */ \
+    ".insn s 0x2B, 2, %[a], 4(%[target])\n .insn s 0x2B, 2, %[b], 4(%[target])\n"  /* p.sw */
+#define FBC_COPY_NONE "add %[source], %[source], %[source_skip]\n"
+#define FBC_COPY_WORD \
+    ".insn i 0x0B, 2, %[a], %[source], 4\n" FBC_COPY_NONE ".insn s 0x2B, 2, %[a], 4(%[target])\n"
+#endif
+
+/* Copies whole words: up to 3 bytes more than a row, in ascending order of rows. */
+FBC_INLINE void fbc_copy_rows(const fbc_rows *rows, uint8_t *target, const uint8_t *source) {
+#ifdef FBC_XPULPV2
+    const uint32_t words = (rows->bytes + 3u) >> 2, pairs = words >> 1;
+    const uint32_t source_skip = rows->source_step - 4u * words, target_skip = rows->target_step - 4u * words;
+    uint32_t a, b;
+    if (pairs == 0u) {
+        FBC_COPY_ROWS("8", , FBC_COPY_WORD);
+    } else if ((words & 1u) != 0u) {
+        FBC_COPY_ROWS("18", FBC_COPY_PAIRS, FBC_COPY_WORD);
+    } else {
+        FBC_COPY_ROWS("14", FBC_COPY_PAIRS, FBC_COPY_NONE);
     }
-    for (; bytes >= 4u; bytes -= 4u) {
-        *(uint32_t *)(void *)target = 0u;
-        target += 4;
+#else
+    for (uint32_t row = 0; row < rows->rows; row++) {
+        memcpy(target + row * rows->target_step, source + row * rows->source_step, rows->bytes);
     }
-    for (; bytes > 0u; bytes--) {
-        *target++ = 0u;
-    }
+#endif
+}
+
+FBC_INLINE void fbc_zero_words(uint8_t *target, uint32_t words) {
+#ifdef FBC_XPULPV2
+    __asm__ volatile(".option push\n"
+                     ".option norvc\n"
+                     ".insn i 0x7B, 4, x0, %1, 4\n" /* lp.setup 0, words, 2 instructions */
+                     ".insn s 0x2B, 2, x0, 4(%0)\n" /* p.sw; a loop has two instructions at least */
+                     "nop\n"
+                     ".option pop"
+                     : "+r"(target)
+                     : "r"(words)
+                     : "memory");
+#else
+    memset(target, 0, 4u * words);
+#endif
 }
 
 FBC_INLINE void fbc_widen_words(uint32_t *target, const uint32_t *source, uint32_t words, uint32_t from, uint32_t to,
@@ -53,56 +114,84 @@ FBC_INLINE void fbc_widen_taps(const fbc_conv_args *args, const fbc_blocked_plan
     }
 }
 
-FBC_INLINE void fbc_gather_taps(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t bits, uint8_t *target,
-                                const uint8_t *source, uint32_t taps) {
-    if (args->activation_bits == bits) {
-        fbc_copy_bytes(target, source, taps * plan->tap_bytes);
-    } else {
-        fbc_widen_taps(args, plan, bits, target, source, taps);
+/* Rows that fbc_copy_rows cannot copy: of narrower activations, or whose bytes behind are not to be touched. */
+static __attribute__((noinline)) void fbc_gather_rows(const fbc_conv_args *args, const fbc_blocked_plan *plan,
+                                                      uint32_t bits, uint32_t taps, const fbc_rows *rows,
+                                                      uint8_t *target, const uint8_t *source) {
+    for (uint32_t row = 0; row < rows->rows; row++) {
+        if (args->activation_bits == bits) {
+            fbc_copy_bytes(target, source, rows->bytes);
+        } else {
+            fbc_widen_taps(args, plan, bits, target, source, taps);
+        }
+        target += rows->target_step;
+        source += rows->source_step;
     }
 }
 
 /* A column with taps outside the tile. */
 static __attribute__((noinline)) void fbc_gather_border(const fbc_conv_args *args, const fbc_blocked_plan *plan,
-                                                        uint32_t bits, int32_t top, int32_t left, uint8_t *column) {
-    const uint32_t row_bytes = plan->tap_bytes * args->kernel_width;
-    const int32_t beyond = left + args->kernel_width - args->input_width;
-    const uint32_t before = left < 0 ? (uint32_t)-left : 0u;
-    const uint32_t after = beyond > 0 ? (uint32_t)beyond : 0u;
-    const uint32_t outside = before + after < args->kernel_width ? before + after : args->kernel_width;
-    const uint32_t taps = args->kernel_width - outside;
-    for (int32_t y = top; y < top + args->kernel_height; y++) {
-        if (y < 0 || y >= args->input_height || taps == 0u) {
-            fbc_zero_taps(column, row_bytes);
-        } else {
-            const uint32_t pixel = (uint32_t)(y * args->input_width + left) + before;
-            const uint8_t *source = (const uint8_t *)args->input + pixel * plan->pixel_bytes;
-            uint8_t *target = column + before * plan->tap_bytes;
-            fbc_zero_taps(column, before * plan->tap_bytes);
-            fbc_gather_taps(args, plan, bits, target, source, taps);
-            fbc_zero_taps(target + taps * plan->tap_bytes, after * plan->tap_bytes);
-        }
-        column += row_bytes;
+                                                        const fbc_gathering *gathering, uint32_t bits, int32_t top,
+                                                        int32_t left, uint8_t *column) {
+    const uint32_t above = top < 0 ? (uint32_t)-top : 0u, before = left < 0 ? (uint32_t)-left : 0u;
+    const uint32_t below = top > gathering->last_top ? (uint32_t)(top - gathering->last_top) : 0u;
+    const uint32_t after = left > gathering->last_left ? (uint32_t)(left - gathering->last_left) : 0u;
+    fbc_zero_words(column, plan->column_words);
+    if (above + below >= args->kernel_height || before + after >= args->kernel_width) {
+        return;
+    }
+    const uint32_t taps = args->kernel_width - before - after;
+    const fbc_rows rows = {gathering->inside.target_step, gathering->inside.source_step, taps * plan->tap_bytes,
+                           args->kernel_height - above - below};
+    uint8_t *target = column + above * rows.target_step + before * plan->tap_bytes;
+    const uint8_t *source = (const uint8_t *)args->input + (uint32_t)(top + (int32_t)above) * rows.source_step +
+                            (uint32_t)(left + (int32_t)before) * plan->pixel_bytes;
+    if (gathering->copies && (plan->tap_bytes & 3u) == 0u) {
+        fbc_copy_rows(&rows, target, source);
+    } else {
+        fbc_gather_rows(args, plan, bits, taps, &rows, target, source);
     }
 }
 
-static __attribute__((noinline)) void fbc_gather_column(const fbc_conv_args *args, const fbc_blocked_plan *plan,
-                                                        uint32_t bits, int32_t top, int32_t left, uint8_t *column) {
-    const int32_t kernel_height = args->kernel_height, kernel_width = args->kernel_width;
-    ((uint32_t *)(void *)column)[plan->column_words - 1u] = 0u;
-    if (top < 0 || left < 0 || top + kernel_height > args->input_height || left + kernel_width > args->input_width) {
-        fbc_gather_border(args, plan, bits, top, left, column);
-        return;
-    }
-    const uint32_t line_bytes = args->input_width * plan->pixel_bytes;
-    const uint32_t row_bytes = (uint32_t)kernel_width * plan->tap_bytes;
-    const uint8_t *source =
-        (const uint8_t *)args->input + (uint32_t)top * line_bytes + (uint32_t)left * plan->pixel_bytes;
-    for (int32_t row = 0; row < kernel_height; row++) {
-        fbc_gather_taps(args, plan, bits, column, source, (uint32_t)kernel_width);
-        source += line_bytes;
-        column += row_bytes;
-    }
+FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t bits) {
+    const uint32_t row_bytes = args->kernel_width * plan->tap_bytes;
+    const fbc_gathering gathering = {
+        .inside = {row_bytes, args->input_width * plan->pixel_bytes, row_bytes, args->kernel_height},
+        .copies = args->activation_bits == bits,
+        .last_top = (int32_t)args->input_height - args->kernel_height,
+        .last_left = (int32_t)args->input_width - args->kernel_width,
+        .first_left = -(int32_t)args->pad_left,
+        .end_left = args->output_width * args->stride_width - args->pad_left,
+    };
+    return gathering;
+}
+
+/* The columns of output pixels that follow each other, the first with its taps at (top, left). What a column does not
+ * fill of its last word is not zeroed: the weights are zero there. */
+static __attribute__((noinline)) void fbc_gather_columns(const fbc_conv_args *args, const fbc_blocked_plan *plan,
+                                                         const fbc_gathering *gathering, uint32_t bits, int32_t top,
+                                                         int32_t left, uint8_t *column, uint32_t pixels) {
+    const fbc_rows *inside = &gathering->inside;
+    const uint8_t *input = args->input;
+    do {
+        if (top < 0 || left < 0 || top > gathering->last_top || left > gathering->last_left) {
+            fbc_gather_border(args, plan, gathering, bits, top, left, column);
+        } else {
+            const uint8_t *source = input + (uint32_t)top * inside->source_step + (uint32_t)left * plan->pixel_bytes;
+            if (gathering->copies) {
+                fbc_copy_rows(inside, column, source);
+            } else {
+                fbc_gather_rows(args, plan, bits, args->kernel_width, inside, column, source);
+            }
+        }
+        column += plan->column_stride;
+        left += args->stride_width;
+        if (left == gathering->end_left) {
+            left = gathering->first_left;
+            top += args->stride_height;
+        }
+        pixels--;
+    } while (pixels > 0u);
 }
 
 #endif

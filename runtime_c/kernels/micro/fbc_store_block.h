@@ -1,5 +1,5 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Requantizes the sums of a block and writes them: at most 4 channels of at most 4 pixels. */
+/* Requantizes the sums of four channels of a pixel and writes them. */
 #ifndef FBC_STORE_BLOCK_H
 #define FBC_STORE_BLOCK_H
 
@@ -42,47 +42,6 @@ FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantizatio
 
 #ifdef FBC_XPULPV2
 
-/* Two sums in place: %4 multiplier, %5 addend, %6 shift, %7 high, %8 low, %9 the clamp. Multiplication has a
- * latency, hence two at a time; p.addN (sum + addend) >> shift makes the code of a block fit the 512 bytes of a core's
- * own instruction buffer, which is worth more than the multiply-add that takes one instruction less. */
-#define FBC_ASM_TWO(funct3, funct7, a, b, operand) \
-    ".insn r 0x33, " funct3 ", " funct7 ", " a ", " a ", " operand "\n" \
-    ".insn r 0x33, " funct3 ", " funct7 ", " b ", " b ", " operand "\n"
-#define FBC_ASM_MINIMUM(a, b, operand) FBC_ASM_TWO("4", "0x02", a, b, operand)
-#define FBC_ASM_MAXIMUM(a, b, operand) FBC_ASM_TWO("6", "0x02", a, b, operand)
-#define FBC_ASM_SCALE(a, b) \
-    "mul " a ", " a ", %4\n mul " b ", " b ", %4\n" \
-    ".insn r 0x5B, 2, 0x20, " a ", %5, %6\n .insn r 0x5B, 2, 0x20, " b ", %5, %6\n"
-#define FBC_ASM_CLIP_UNSIGNED(a, b) FBC_ASM_TWO("6", "0x0A", a, b, "%7")
-#define FBC_ASM_CLIP(a, b) FBC_ASM_MAXIMUM(a, b, "%8") FBC_ASM_MINIMUM(a, b, "%7")
-#define FBC_ASM_CLAMP(a, b) FBC_ASM_TWO("5", "0x0A", a, b, "%9")
-#define FBC_ASM_PLAIN(a, b) FBC_ASM_SCALE(a, b) FBC_ASM_CLIP_UNSIGNED(a, b)
-#define FBC_ASM_CLAMPED(a, b) FBC_ASM_CLAMP(a, b) FBC_ASM_SCALE(a, b) FBC_ASM_CLIP_UNSIGNED(a, b)
-#define FBC_ASM_GENERAL(a, b) FBC_ASM_CLAMP(a, b) FBC_ASM_SCALE(a, b) FBC_ASM_CLIP(a, b)
-
-/* In place: the sums of one channel of four pixels, four apart. In assembler as a whole, because the compiler runs out
- * of registers when it interleaves the channels. */
-FBC_INLINE void fbc_requantize_channel(const fbc_block_parameters *block, fbc_requantization_kind kind,
-                                       uint32_t channel, int32_t *sums) {
-    const int32_t multiplier = block->scales[channel].multiplier;
-    const int32_t clamp = block->scales[channel].clamp;
-    const int32_t addend = block->addends[channel];
-    if (kind == FBC_PLAIN) {
-        __asm__ volatile(FBC_ASM_PLAIN("%0", "%1") FBC_ASM_PLAIN("%2", "%3")
-                         : "+r"(sums[0]), "+r"(sums[4]), "+r"(sums[8]), "+r"(sums[12])
-                         : "r"(multiplier), "r"(addend), "r"(block->shift), "r"(block->high));
-    } else if (kind == FBC_CLAMPED) {
-        __asm__ volatile(FBC_ASM_CLAMPED("%0", "%1") FBC_ASM_CLAMPED("%2", "%3")
-                         : "+r"(sums[0]), "+r"(sums[4]), "+r"(sums[8]), "+r"(sums[12])
-                         : "r"(multiplier), "r"(addend), "r"(block->shift), "r"(block->high), "i"(0), "r"(clamp));
-    } else {
-        __asm__ volatile(FBC_ASM_GENERAL("%0", "%1") FBC_ASM_GENERAL("%2", "%3")
-                         : "+r"(sums[0]), "+r"(sums[4]), "+r"(sums[8]), "+r"(sums[12])
-                         : "r"(multiplier), "r"(addend), "r"(block->shift), "r"(block->high), "r"(block->low),
-                           "r"(clamp));
-    }
-}
-
 FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t sum,
                                       fbc_scale scale, int32_t addend) {
     if (kind != FBC_PLAIN) {
@@ -110,17 +69,6 @@ FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_req
     return fbc_clamp(value, kind == FBC_GENERAL ? block->low : 0, block->high);
 }
 
-/* In place: the sums of one channel of four pixels, four apart. */
-FBC_INLINE void fbc_requantize_channel(const fbc_block_parameters *block, fbc_requantization_kind kind,
-                                       uint32_t channel, int32_t *sums) {
-    const fbc_scale scale = block->scales[channel];
-    const int32_t addend = block->addends[channel];
-    sums[0] = fbc_requantize_sum(block, kind, sums[0], scale, addend);
-    sums[4] = fbc_requantize_sum(block, kind, sums[4], scale, addend);
-    sums[8] = fbc_requantize_sum(block, kind, sums[8], scale, addend);
-    sums[12] = fbc_requantize_sum(block, kind, sums[12], scale, addend);
-}
-
 #endif
 
 /* In place: the sums of four channels of one pixel. */
@@ -141,19 +89,6 @@ FBC_INLINE uint8_t *fbc_store_channels(uint8_t *output, uint32_t output_bits, ui
         return fbc_store_half(output, pixel_bytes, fbc_pack_lanes(4u, values[0], values[1], values[2], values[3]));
     }
     return fbc_store_byte(output, pixel_bytes, fbc_pack_lanes(2u, values[0], values[1], values[2], values[3]));
-}
-
-/* A whole block: sums[4 pixel + channel]; output is the first pixel's first channel. */
-FBC_INLINE void fbc_store_block(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t *sums,
-                                uint8_t *output, uint32_t output_bits, uint32_t pixel_bytes) {
-    fbc_requantize_channel(block, kind, 0u, sums);
-    fbc_requantize_channel(block, kind, 1u, sums + 1);
-    fbc_requantize_channel(block, kind, 2u, sums + 2);
-    fbc_requantize_channel(block, kind, 3u, sums + 3);
-    output = fbc_store_channels(output, output_bits, pixel_bytes, sums);
-    output = fbc_store_channels(output, output_bits, pixel_bytes, sums + 4);
-    output = fbc_store_channels(output, output_bits, pixel_bytes, sums + 8);
-    fbc_store_channels(output, output_bits, pixel_bytes, sums + 12);
 }
 
 #endif
