@@ -102,24 +102,60 @@ class Kernel:
 
 
 @dataclasses.dataclass(frozen=True)
-class DepthwiseColumnKernel(Kernel):
-    """The 3x3 depthwise convolution that walks down output columns, four channels at a time.
+class DepthwiseStripKernel(Kernel):
+    """The 3x3 depthwise convolution that transposes strips of four input columns and walks down them.
+
+    A strip is two output columns (stride 2: one) of four channels; a core works on up to ``at_once`` of them. The
+    sizes are those of ``kernels/fbc_depthwise_3x3.c``.
 
     Attributes:
-        column: Cycles per column and four channels.
-        row: Cycles per output row of a column, vertical stride 1.
-        stride_2_row: Likewise, vertical stride 2.
+        at_once: Strips that one core transposes before it convolves them.
+        group: Cycles per core and group of four channels: reading filters and parameters.
+        run: Cycles per run of strips.
+        strip: Cycles per strip.
+        input_row: Per input row of a strip: transposition.
+        output: Per output element of a strip.
+        clamp: More per output element if sums are clamped, or clipped to anything else than a whole byte.
+        staged: More per output element if outputs go through scratch.
     """
 
-    column: float = 720
-    row: float = 93
-    stride_2_row: float = 116
+    at_once: int = 4
+    group: float = 700
+    run: float = 200
+    strip: float = 180
+    input_row: float = 20
+    output: float = 9.2
+    clamp: float = 5
+    staged: float = 4
+
+    def columns(self, layer: Layer) -> int:
+        """Output columns of a strip."""
+        return 2 if layer.shape.stride_width == 1 else 1
+
+    def is_staged(self, layer: Layer, tile: Tile) -> bool:
+        """True if outputs go through scratch: sub-byte ones, and those of odd widths in strips of two columns."""
+        return layer.output.bits < 8 or tile.output_width % self.columns(layer) != 0
+
+    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
+        """Transposed strips of each core, their outputs if those are staged, and a word between the cores."""
+        columns = self.columns(layer)
+        strips = min(self.at_once, -(-tile.output_width // columns))
+        rows = (tile.output_height - 1) * layer.shape.stride_height + 3
+        staged = 4 * columns * tile.output_height if self.is_staged(layer, tile) else 0
+        return cores * (strips * (16 * rows + staged) + 4)
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
-        """Columns of the slowest core."""
-        columns = -(-(tile.output_channels // 4) * tile.output_width // cores)
-        row = self.row if layer.shape.stride_height == 1 else self.stride_2_row
-        return self.cost.call + columns * (self.column + row * tile.output_height)
+        """Strips of the slowest core."""
+        columns = self.columns(layer)
+        per_group = -(-tile.output_width // columns)
+        strips = -(-(tile.output_channels // 4) * per_group // cores)
+        groups = -(-strips // per_group)
+        runs = max(groups, -(-strips // self.at_once))
+        rows = (tile.output_height - 1) * layer.shape.stride_height + 3
+        output = self.output + (0 if _clips_to_a_byte(weighted(layer)) else self.clamp)
+        output += self.staged if self.is_staged(layer, tile) else 0
+        per_strip = self.strip + self.input_row * rows + output * 4 * columns * tile.output_height
+        return self.cost.call + groups * self.group + runs * self.run + strips * per_strip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +265,11 @@ def _is_plain(layer: WeightedLayer) -> bool:
     """True if requantization needs no clamp before and clips to [0, high] behind."""
     parameters = layer.requantization
     return parameters.clamp is None and parameters.low == 0 and not parameters.wide
+
+
+def _clips_to_a_byte(layer: WeightedLayer) -> bool:
+    """True if requantization needs no clamp before and clips to [0, 255] behind."""
+    return _is_plain(layer) and layer.requantization.high == 255
 
 
 def weighted(layer: Layer) -> WeightedLayer:

@@ -1,0 +1,183 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* The 3x3 depthwise convolution of two channels, down strips of two output columns (stride 1) or one (stride 2).
+ *
+ * It reads transposed words: a strip is `rows` times four words, one per channel of a group of four, and a word is four
+ * pixels of one row. With stride 1 the word meets [w0 w1 w2 0] for the left output and [0 w0 w1 w2] for the right one;
+ * with stride 2 only the former. Three rows of both channels stay in registers; their roles rotate, so the row loop
+ * holds three steps (stride 2: two).
+ *
+ * With XpulpV2 this is one piece of assembler that owns all registers, because the compiler spills: it needs 28 and a
+ * strip of sixteen rows is too short to pay for loading twelve weight words. */
+#ifndef FBC_DEPTHWISE_STRIPS_H
+#define FBC_DEPTHWISE_STRIPS_H
+
+#include "common/fbc_requantize.h"
+#include "micro/fbc_xpulp.h"
+
+/* What a requantization needs: clip to [0, 255]; that behind a clamp; any clamp and clip. */
+typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL } fbc_strip_kind;
+
+/* The assembler knows the offsets of these members. */
+typedef struct {
+    uint32_t weights[2][2][3]; /* by channel, output column of the strip, row */
+    int32_t multiplier[2];
+    int32_t addend[2];
+    int32_t clamp[2];
+    int32_t low;
+    int32_t high;
+    uint32_t shift;
+    uint32_t loops; /* output rows / 3 (stride 2: / 2) */
+    uint32_t rest;  /* output rows left over */
+    uint32_t strips;
+    uint32_t pixel_bytes;     /* from output to output in a row */
+    uint32_t row_bytes_less1; /* from row to row, less 1 */
+    const uint8_t *words;     /* of the first strip and the first channel */
+    uint8_t *output;
+} fbc_strip_pair;
+
+#ifdef FBC_XPULPV2
+
+_Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offsets of fbc_strip_pair as numbers");
+
+/* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's; t0-t2 and t3-t5 its and its
+ * neighbour's rows; t6, a1 temporaries; a2 words, a3, a4 outputs, a5 from row to row, a6, a7 multipliers, ra shift;
+ * a0 the block of parameters. */
+#define FBC_STRIP_DOTS(x, y, z, w0, w1, w2) \
+    ".insn r 0x57, 1, %[first], t6, " x ", " w0 "\n" \
+    ".insn r 0x57, 1, %[more], t6, " y ", " w1 "\n" \
+    ".insn r 0x57, 1, %[more], t6, " z ", " w2 "\n"
+#define FBC_STRIP_MULTIPLY_ADD(multiplier) ".insn r 0x33, 0, 0x21, a1, t6, " multiplier "\n"
+#define FBC_STRIP_CLIP_BYTE ".insn r 0x33, 2, 0x0A, a1, a1, x9\n"
+#define FBC_STRIP_SHIFT "sra a1, a1, ra\n"
+
+#define FBC_STRIP_OUTPUT_PLAIN(x, y, z, w0, w1, w2, multiplier, addend, clamp) \
+    "lw a1, " addend "(a0)\n" FBC_STRIP_DOTS(x, y, z, w0, w1, w2) FBC_STRIP_MULTIPLY_ADD(multiplier) \
+        FBC_STRIP_SHIFT FBC_STRIP_CLIP_BYTE
+#define FBC_STRIP_CLAMPED_SUM(x, y, z, w0, w1, w2, addend, clamp) \
+    "lw a1, " clamp "(a0)\n" FBC_STRIP_DOTS(x, y, z, w0, w1, w2) ".insn r 0x33, 5, 0x0A, t6, t6, a1\n" \
+                                                                 "lw a1, " addend "(a0)\n"
+#define FBC_STRIP_OUTPUT_CLAMPED(x, y, z, w0, w1, w2, multiplier, addend, clamp) \
+    FBC_STRIP_CLAMPED_SUM(x, y, z, w0, w1, w2, addend, clamp) \
+    FBC_STRIP_MULTIPLY_ADD(multiplier) FBC_STRIP_SHIFT FBC_STRIP_CLIP_BYTE
+#define FBC_STRIP_OUTPUT_GENERAL(x, y, z, w0, w1, w2, multiplier, addend, clamp) \
+    FBC_STRIP_CLAMPED_SUM(x, y, z, w0, w1, w2, addend, clamp) \
+    FBC_STRIP_MULTIPLY_ADD(multiplier) \
+    "lw t6, 72(a0)\n" FBC_STRIP_SHIFT ".insn r 0x33, 6, 0x02, a1, a1, t6\n" \
+    "lw t6, 76(a0)\n .insn r 0x33, 4, 0x02, a1, a1, t6\n"
+
+#define FBC_STRIP_STORE(pointer) ".insn s 0x2B, 0, a1, 1(" pointer ")\n"
+#define FBC_STRIP_STORE_LAST(pointer) ".insn r 0x2B, 4, 0, a5, " pointer ", a1\n"
+#define FBC_STRIP_LOAD(first, second) ".insn i 0x0B, 2, " first ", a2, 4\n .insn i 0x0B, 2, " second ", a2, 12\n"
+
+/* One output row: a, b, c the first channel's rows, d, e, f the second's. */
+#define FBC_STRIP_STEP_1(kind, a, b, c, d, e, f) \
+    FBC_STRIP_LOAD(c, f) \
+    FBC_STRIP_OUTPUT_##kind(a, b, c, "s0", "s1", "s2", "a6", "56", "64") FBC_STRIP_STORE("a3") \
+    FBC_STRIP_OUTPUT_##kind(a, b, c, "s3", "s4", "s5", "a6", "56", "64") FBC_STRIP_STORE("a4") \
+    FBC_STRIP_OUTPUT_##kind(d, e, f, "s6", "s7", "s8", "a7", "60", "68") FBC_STRIP_STORE_LAST("a3") \
+    FBC_STRIP_OUTPUT_##kind(d, e, f, "s9", "s10", "s11", "a7", "60", "68") FBC_STRIP_STORE_LAST("a4")
+#define FBC_STRIP_STEP_2(kind, a, b, c, d, e, f) \
+    FBC_STRIP_LOAD(b, e) FBC_STRIP_LOAD(c, f) \
+    FBC_STRIP_OUTPUT_##kind(a, b, c, "s0", "s1", "s2", "a6", "56", "64") FBC_STRIP_STORE("a3") \
+    FBC_STRIP_OUTPUT_##kind(d, e, f, "s6", "s7", "s8", "a7", "60", "68") FBC_STRIP_STORE_LAST("a3")
+
+#define FBC_STRIP_A(kind, stride) FBC_STRIP_STEP_##stride(kind, "t0", "t1", "t2", "t3", "t4", "t5")
+#define FBC_STRIP_B_1(kind) FBC_STRIP_STEP_1(kind, "t1", "t2", "t0", "t4", "t5", "t3")
+#define FBC_STRIP_C_1(kind) FBC_STRIP_STEP_1(kind, "t2", "t0", "t1", "t5", "t3", "t4")
+#define FBC_STRIP_B_2(kind) FBC_STRIP_STEP_2(kind, "t2", "t1", "t0", "t5", "t4", "t3")
+
+#define FBC_STRIP_BEGIN_1 FBC_STRIP_LOAD("t0", "t3") FBC_STRIP_LOAD("t1", "t4")
+#define FBC_STRIP_BEGIN_2 FBC_STRIP_LOAD("t0", "t3")
+#define FBC_STRIP_LOOP_1(kind) FBC_STRIP_A(kind, 1) FBC_STRIP_B_1(kind) FBC_STRIP_C_1(kind)
+#define FBC_STRIP_LOOP_2(kind) FBC_STRIP_A(kind, 2) FBC_STRIP_B_2(kind)
+/* What is left over behind the loop: at most two rows (stride 2: one). */
+#define FBC_STRIP_REST_1(kind) \
+    "lw t6, 88(a0)\n beqz t6, 3f\n" FBC_STRIP_A(kind, 1) "lw t6, 88(a0)\n addi t6, t6, -1\n beqz t6, 3f\n" \
+        FBC_STRIP_B_1(kind)
+#define FBC_STRIP_REST_2(kind) "lw t6, 88(a0)\n beqz t6, 3f\n" FBC_STRIP_A(kind, 2)
+
+/* Instructions of an output and of a loop. */
+#define FBC_STRIP_INSTRUCTIONS_PLAIN 8
+#define FBC_STRIP_INSTRUCTIONS_CLAMPED 10
+#define FBC_STRIP_INSTRUCTIONS_GENERAL 13
+#define FBC_STRIP_INSTRUCTIONS_1(kind) (3 * (2 + 4 * FBC_STRIP_INSTRUCTIONS_##kind))
+#define FBC_STRIP_INSTRUCTIONS_2(kind) (2 * (4 + 2 * FBC_STRIP_INSTRUCTIONS_##kind))
+
+#define FBC_STRIP_ASM(is_signed, stride, kind) \
+    __asm__ volatile( \
+        ".option push\n" \
+        ".option norvc\n" \
+        "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
+        "lw s6, 24(a0)\n lw s7, 28(a0)\n lw s8, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n" \
+        "lw a6, 48(a0)\n lw a7, 52(a0)\n lw ra, 80(a0)\n lw a2, 104(a0)\n lw a5, 100(a0)\n" \
+        "1: lw a3, 108(a0)\n lw t6, 96(a0)\n add a4, a3, t6\n" \
+        "add t6, a3, t6\n .if " #stride " == 1\n lw a1, 96(a0)\n add t6, t6, a1\n .endif\n" \
+        "sw t6, 108(a0)\n" FBC_STRIP_BEGIN_##stride "lw t6, 84(a0)\n" \
+        "beqz t6, 2f\n" \
+        ".insn i 0x7B, 4, x0, t6, %[body]\n" FBC_STRIP_LOOP_##stride(kind) \
+        "2:\n" FBC_STRIP_REST_##stride(kind) \
+        "3: lw t6, 92(a0)\n addi t6, t6, -1\n sw t6, 92(a0)\n beqz t6, 4f\n j 1b\n" \
+        "4:\n .option pop" \
+        : \
+        : "r"(block), [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
+          [body] "i"(2 * FBC_STRIP_INSTRUCTIONS_##stride(kind)) \
+        : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
+          "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
+
+/* All strips of a pair of channels; uses up `strips` and `output` of the block. */
+#define FBC_DEFINE_STRIPS(is_signed, stride, kind) \
+    static void fbc_strips_##is_signed##_##stride##_##kind(fbc_strip_pair *pair) { \
+        register fbc_strip_pair *block __asm__("a0") = pair; \
+        FBC_STRIP_ASM(is_signed, stride, kind); \
+    }
+
+#else
+
+FBC_INLINE int32_t fbc_strip_dot(int32_t sum, const uint8_t *activations, uint32_t weights, uint32_t is_signed) {
+    for (uint32_t lane = 0; lane < 4u; lane++) {
+        sum += fbc_read_lane(activations, lane, 8u, is_signed) * (int32_t)(int8_t)(weights >> 8u * lane & 0xFFu);
+    }
+    return sum;
+}
+
+FBC_INLINE uint8_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *words, uint32_t channel, uint32_t column,
+                                    uint32_t is_signed, fbc_strip_kind kind) {
+    int32_t sum = 0;
+    for (uint32_t row = 0; row < 3u; row++) {
+        sum = fbc_strip_dot(sum, words + 16u * row + 4u * channel, pair->weights[channel][column][row], is_signed);
+    }
+    if (kind != FBC_STRIP_PLAIN) {
+        sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
+    }
+    const int32_t value = (sum * pair->multiplier[channel] + pair->addend[channel]) >> pair->shift;
+    return (uint8_t)(kind == FBC_STRIP_GENERAL ? fbc_clamp(value, pair->low, pair->high) : fbc_clamp(value, 0, 255));
+}
+
+FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32_t stride, fbc_strip_kind kind) {
+    const uint32_t columns = stride == 1u ? 2u : 1u;
+    const uint32_t output_rows = pair->loops * (stride == 1u ? 3u : 2u) + pair->rest;
+    const uint8_t *words = pair->words;
+    for (; pair->strips > 0u; pair->strips--) {
+        uint8_t *output = pair->output;
+        for (uint32_t row = 0; row < output_rows; row++) {
+            for (uint32_t i = 0; i < 2u * columns; i++) {
+                const uint32_t channel = i / columns, column = i % columns;
+                output[column * pair->pixel_bytes + channel] =
+                    fbc_strip_output(pair, words, channel, column, is_signed, kind);
+            }
+            words += 16u * stride;
+            output += pair->row_bytes_less1 + 1u;
+        }
+        words += 16u * (3u - stride);
+        pair->output += columns * pair->pixel_bytes;
+    }
+}
+
+#define FBC_DEFINE_STRIPS(is_signed, stride, kind) \
+    static void fbc_strips_##is_signed##_##stride##_##kind(fbc_strip_pair *pair) { \
+        fbc_strips_in_c(pair, is_signed, stride, FBC_STRIP_##kind); \
+    }
+
+#endif
+
+#endif
