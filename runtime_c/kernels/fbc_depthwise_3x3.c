@@ -41,9 +41,22 @@ uint32_t fbc_depthwise_3x3_scratch_bytes(const fbc_conv_args *args) {
     return fbc_core_count() * make_plan(args).core_bytes;
 }
 
+FBC_INLINE uint32_t load_word_anywhere(const uint8_t *address) {
+    uint32_t word;
+#ifdef FBC_XPULPV2
+    __asm__ volatile("lw %0, 0(%1)" : "=r"(word) : "r"(address) : "memory"); /* misaligned: two cycles */
+#else
+    memcpy(&word, address, sizeof word);
+#endif
+    return word;
+}
+
 /* The three taps of a row in the low bytes of a word. */
 FBC_INLINE uint32_t read_taps(const uint8_t *filter, uint32_t row, uint32_t bits) {
     uint32_t taps = 0;
+    if (bits == 8u) { /* reads no byte behind the filter, which may be the last one */
+        return row == 2u ? load_word_anywhere(filter + 5) >> 8 : load_word_anywhere(filter + KERNEL * row) & 0xFFFFFFu;
+    }
     for (uint32_t i = 0; i < KERNEL; i++) {
         taps |= ((uint32_t)fbc_read_lane(filter, KERNEL * row + i, bits, 1u) & 0xFFu) << 8u * i;
     }
@@ -70,7 +83,7 @@ static void prepare_pair(const fbc_conv_args *args, uint32_t channel, fbc_strip_
     pair->low = parameters->low;
     pair->high = parameters->high;
     pair->shift = parameters->shift;
-    pair->loops = args->output_height / steps;
+    pair->rounds = (args->output_height + steps - 1u) / steps;
     pair->rest = args->output_height % steps;
 }
 
@@ -81,6 +94,14 @@ static void find_columns(const fbc_conv_args *args, uint32_t channel, int32_t le
     const uint32_t pixel_bytes = args->input_channels;
     columns->line = (const uint8_t *)args->input + (uint32_t)base * pixel_bytes + channel;
     columns->line_bytes = args->input_width * pixel_bytes;
+    if (left >= 0 && left + 3 < width) {
+        columns->mask = 0xFFFFFFFFu;
+        columns->offsets[0] = 0u;
+        columns->offsets[1] = pixel_bytes;
+        columns->offsets[2] = 2u * pixel_bytes;
+        columns->offsets[3] = 3u * pixel_bytes;
+        return;
+    }
     columns->mask = 0;
     for (int32_t i = 0; i < 4; i++) {
         const uint32_t inside = left + i >= 0 && left + i < width;

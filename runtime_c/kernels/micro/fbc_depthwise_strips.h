@@ -26,8 +26,8 @@ typedef struct {
     int32_t low;
     int32_t high;
     uint32_t shift;
-    uint32_t loops; /* output rows / 3 (stride 2: / 2) */
-    uint32_t rest;  /* output rows left over */
+    uint32_t rounds; /* of three output rows (stride 2: two), the first of which may be shorter */
+    uint32_t rest;   /* rows of a shorter first round, or 0 */
     uint32_t strips;
     uint32_t pixel_bytes;     /* from output to output in a row */
     uint32_t row_bytes_less1; /* from row to row, less 1 */
@@ -86,15 +86,22 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
 #define FBC_STRIP_C_1(kind) FBC_STRIP_STEP_1(kind, "t2", "t0", "t1", "t5", "t3", "t4")
 #define FBC_STRIP_B_2(kind) FBC_STRIP_STEP_2(kind, "t2", "t1", "t0", "t5", "t4", "t3")
 
-#define FBC_STRIP_BEGIN_1 FBC_STRIP_LOAD("t0", "t3") FBC_STRIP_LOAD("t1", "t4")
-#define FBC_STRIP_BEGIN_2 FBC_STRIP_LOAD("t0", "t3")
-#define FBC_STRIP_LOOP_1(kind) FBC_STRIP_A(kind, 1) FBC_STRIP_B_1(kind) FBC_STRIP_C_1(kind)
-#define FBC_STRIP_LOOP_2(kind) FBC_STRIP_A(kind, 2) FBC_STRIP_B_2(kind)
-/* What is left over behind the loop: at most two rows (stride 2: one). */
-#define FBC_STRIP_REST_1(kind) \
-    "lw t6, 88(a0)\n beqz t6, 3f\n" FBC_STRIP_A(kind, 1) "lw t6, 88(a0)\n addi t6, t6, -1\n beqz t6, 3f\n" \
-        FBC_STRIP_B_1(kind)
-#define FBC_STRIP_REST_2(kind) "lw t6, 88(a0)\n beqz t6, 3f\n" FBC_STRIP_A(kind, 2)
+#define FBC_STRIP_LOOP_1(kind) FBC_STRIP_A(kind, 1) "8:\n" FBC_STRIP_B_1(kind) "9:\n" FBC_STRIP_C_1(kind)
+#define FBC_STRIP_LOOP_2(kind) FBC_STRIP_A(kind, 2) "8:\n" FBC_STRIP_B_2(kind)
+/* Where the rows are no multiple of the steps, the first round begins at a later step, whose rows are others. A copy of
+ * a step behind the loop would not fit into a core's own instruction buffer together with the loop. */
+#define FBC_STRIP_BEGIN_1 \
+    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_LOAD("t1", "t4") FBC_STRIP_LOAD("t2", "t5") "j 8f\n" \
+    "6:\n" FBC_STRIP_LOAD("t2", "t5") FBC_STRIP_LOAD("t0", "t3") "j 9f\n" \
+    "5:\n" FBC_STRIP_LOAD("t0", "t3") FBC_STRIP_LOAD("t1", "t4")
+#define FBC_STRIP_BEGIN_2 \
+    "beqz t6, 5f\n" FBC_STRIP_LOAD("t2", "t5") "j 8f\n" \
+    "5:\n" FBC_STRIP_LOAD("t0", "t3")
+/* Instructions from lp.starti to the loop. */
+#define FBC_STRIP_HEAD_1 27
+#define FBC_STRIP_HEAD_2 16
+#define FBC_STRIP_NEXT_1 "add t6, a4, t6\n"
+#define FBC_STRIP_NEXT_2 "mv t6, a4\n"
 
 /* Instructions of an output and of a loop. */
 #define FBC_STRIP_INSTRUCTIONS_PLAIN 8
@@ -110,17 +117,18 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
         "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
         "lw s6, 24(a0)\n lw s7, 28(a0)\n lw s8, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n" \
         "lw a6, 48(a0)\n lw a7, 52(a0)\n lw ra, 80(a0)\n lw a2, 104(a0)\n lw a5, 100(a0)\n" \
-        "1: lw a3, 108(a0)\n lw t6, 96(a0)\n add a4, a3, t6\n" \
-        "add t6, a3, t6\n .if " #stride " == 1\n lw a1, 96(a0)\n add t6, t6, a1\n .endif\n" \
-        "sw t6, 108(a0)\n" FBC_STRIP_BEGIN_##stride "lw t6, 84(a0)\n" \
-        "beqz t6, 2f\n" \
-        ".insn i 0x7B, 4, x0, t6, %[body]\n" FBC_STRIP_LOOP_##stride(kind) \
-        "2:\n" FBC_STRIP_REST_##stride(kind) \
-        "3: lw t6, 92(a0)\n addi t6, t6, -1\n sw t6, 92(a0)\n beqz t6, 4f\n j 1b\n" \
+        ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
+        ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
+        "1: lw a3, 108(a0)\n lw t6, 96(a0)\n add a4, a3, t6\n" FBC_STRIP_NEXT_##stride "sw t6, 108(a0)\n" \
+        "lw t6, 84(a0)\n" \
+        ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
+        "lw t6, 88(a0)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride(kind) \
+        "lw t6, 92(a0)\n addi t6, t6, -1\n sw t6, 92(a0)\n beqz t6, 4f\n j 1b\n" \
         "4:\n .option pop" \
         : \
         : "r"(block), [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-          [body] "i"(2 * FBC_STRIP_INSTRUCTIONS_##stride(kind)) \
+          [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
+          [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind) - 2)) \
         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
           "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
@@ -155,7 +163,8 @@ FBC_INLINE uint8_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *w
 
 FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32_t stride, fbc_strip_kind kind) {
     const uint32_t columns = stride == 1u ? 2u : 1u;
-    const uint32_t output_rows = pair->loops * (stride == 1u ? 3u : 2u) + pair->rest;
+    const uint32_t steps = stride == 1u ? 3u : 2u;
+    const uint32_t output_rows = pair->rest == 0u ? pair->rounds * steps : (pair->rounds - 1u) * steps + pair->rest;
     const uint8_t *words = pair->words;
     for (; pair->strips > 0u; pair->strips--) {
         uint8_t *output = pair->output;

@@ -74,10 +74,9 @@ FBC_INLINE uint8_t *fbc_transpose_columns(const fbc_four_columns *columns, uint3
 #endif
 
 FBC_INLINE uint8_t *fbc_write_zero_rows(uint8_t *to, uint32_t rows) {
-    for (uint32_t words = 4u * rows; words > 0u; words--) {
-        const uint32_t zero = 0u;
-        memcpy(__builtin_assume_aligned(to, 4), &zero, sizeof zero);
-        to += 4;
+    for (; rows > 0u; rows--) {
+        memset(__builtin_assume_aligned(to, 4), 0, 16u);
+        to += 16;
     }
     return to;
 }
