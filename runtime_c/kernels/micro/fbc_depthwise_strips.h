@@ -6,7 +6,7 @@
  * with stride 2 only the former. Three rows of both channels stay in registers; their roles rotate, so the row loop
  * holds three steps (stride 2: two).
  *
- * With XpulpV2 this is one piece of assembler that owns all registers, because the compiler spills: it needs 28 and a
+ * With XpulpV2 this is one piece of assembler that owns all registers, because the compiler spills: it needs 30, and a
  * strip of sixteen rows is too short to pay for loading twelve weight words. */
 #ifndef FBC_DEPTHWISE_STRIPS_H
 #define FBC_DEPTHWISE_STRIPS_H
@@ -33,53 +33,64 @@ typedef struct {
     uint32_t row_bytes_less1; /* from row to row, less 1 */
     const uint8_t *words;     /* of the first strip and the first channel */
     uint8_t *output;
+    uint32_t saved[2]; /* registers, by the assembler */
 } fbc_strip_pair;
 
 #ifdef FBC_XPULPV2
 
-_Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offsets of fbc_strip_pair as numbers");
+_Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's; t0-t2 and t3-t5 its and its
- * neighbour's rows; t6, a1 temporaries; a2 words, a3, a4 outputs, a5 from row to row, a6, a7 multipliers, ra shift;
- * a0 the block of parameters. */
-#define FBC_STRIP_DOTS(x, y, z, w0, w1, w2) \
-    ".insn r 0x57, 1, %[first], t6, " x ", " w0 "\n" \
-    ".insn r 0x57, 1, %[more], t6, " y ", " w1 "\n" \
-    ".insn r 0x57, 1, %[more], t6, " z ", " w2 "\n"
-#define FBC_STRIP_MULTIPLY_ADD(multiplier) ".insn r 0x33, 0, 0x21, a1, t6, " multiplier "\n"
-#define FBC_STRIP_CLIP_BYTE ".insn r 0x33, 2, 0x0A, a1, a1, x9\n"
-#define FBC_STRIP_SHIFT "sra a1, a1, ra\n"
+ * neighbour's rows; t6, a1 sums; a2 words, a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, ra
+ * shift; a0 the block of parameters. tp and gp are put back at the end; only a trap could miss them. Multiplication has
+ * a latency, so two sums alternate. */
+#define FBC_STRIP_DOTS(sum, x, y, z, w0, w1, w2) \
+    ".insn r 0x57, 1, %[first], " sum ", " x ", " w0 "\n" \
+    ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
+    ".insn r 0x57, 1, %[more], " sum ", " z ", " w2 "\n"
+#define FBC_STRIP_MULTIPLY(sum, multiplier) "mul " sum ", " sum ", " multiplier "\n"
+#define FBC_STRIP_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", ra\n" /* p.addNr */
+#define FBC_STRIP_CLIP_BYTE(sum) ".insn r 0x33, 2, 0x0A, " sum ", " sum ", x9\n"
+#define FBC_STRIP_CLAMP(sum, bound) ".insn r 0x33, 5, 0x0A, " sum ", " sum ", " bound "\n"
+#define FBC_STRIP_MAXIMUM(sum, bound) ".insn r 0x33, 6, 0x02, " sum ", " sum ", " bound "\n"
+#define FBC_STRIP_MINIMUM(sum, bound) ".insn r 0x33, 4, 0x02, " sum ", " sum ", " bound "\n"
+#define FBC_STRIP_GET(word, offset) "lw " word ", " offset "(a0)\n"
 
-#define FBC_STRIP_OUTPUT_PLAIN(x, y, z, w0, w1, w2, multiplier, addend, clamp) \
-    "lw a1, " addend "(a0)\n" FBC_STRIP_DOTS(x, y, z, w0, w1, w2) FBC_STRIP_MULTIPLY_ADD(multiplier) \
-        FBC_STRIP_SHIFT FBC_STRIP_CLIP_BYTE
-#define FBC_STRIP_CLAMPED_SUM(x, y, z, w0, w1, w2, addend, clamp) \
-    "lw a1, " clamp "(a0)\n" FBC_STRIP_DOTS(x, y, z, w0, w1, w2) ".insn r 0x33, 5, 0x0A, t6, t6, a1\n" \
-                                                                 "lw a1, " addend "(a0)\n"
-#define FBC_STRIP_OUTPUT_CLAMPED(x, y, z, w0, w1, w2, multiplier, addend, clamp) \
-    FBC_STRIP_CLAMPED_SUM(x, y, z, w0, w1, w2, addend, clamp) \
-    FBC_STRIP_MULTIPLY_ADD(multiplier) FBC_STRIP_SHIFT FBC_STRIP_CLIP_BYTE
-#define FBC_STRIP_OUTPUT_GENERAL(x, y, z, w0, w1, w2, multiplier, addend, clamp) \
-    FBC_STRIP_CLAMPED_SUM(x, y, z, w0, w1, w2, addend, clamp) \
-    FBC_STRIP_MULTIPLY_ADD(multiplier) \
-    "lw t6, 72(a0)\n" FBC_STRIP_SHIFT ".insn r 0x33, 6, 0x02, a1, a1, t6\n" \
-    "lw t6, 76(a0)\n .insn r 0x33, 4, 0x02, a1, a1, t6\n"
+/* Two outputs, t6 from the dot products dots1 and a1 from dots2; `old` is a row that no later step reads. */
+#define FBC_STRIP_TWO_PLAIN(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
+    dots1 FBC_STRIP_MULTIPLY("t6", m1) dots2 FBC_STRIP_MULTIPLY("a1", m2) FBC_STRIP_ADD_SHIFT("t6", add1) \
+        FBC_STRIP_CLIP_BYTE("t6") store1 FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_CLIP_BYTE("a1") store2
+#define FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
+    FBC_STRIP_GET("a1", clamp1) dots1 FBC_STRIP_CLAMP("t6", "a1") FBC_STRIP_MULTIPLY("t6", m1) dots2 \
+        FBC_STRIP_GET(old, clamp2) FBC_STRIP_ADD_SHIFT("t6", add1) FBC_STRIP_CLAMP("a1", old) \
+            FBC_STRIP_MULTIPLY("a1", m2)
+#define FBC_STRIP_TWO_CLAMPED(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
+    FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
+    FBC_STRIP_CLIP_BYTE("t6") store1 FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_CLIP_BYTE("a1") store2
+#define FBC_STRIP_TWO_GENERAL(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
+    FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
+    FBC_STRIP_GET(old, "72") FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_MAXIMUM("t6", old) \
+    FBC_STRIP_MAXIMUM("a1", old) FBC_STRIP_GET(old, "76") FBC_STRIP_MINIMUM("t6", old) \
+    FBC_STRIP_MINIMUM("a1", old) store1 store2
 
-#define FBC_STRIP_STORE(pointer) ".insn s 0x2B, 0, a1, 1(" pointer ")\n"
-#define FBC_STRIP_STORE_LAST(pointer) ".insn r 0x2B, 4, 0, a5, " pointer ", a1\n"
+#define FBC_STRIP_STORE(sum, pointer) ".insn s 0x2B, 0, " sum ", 1(" pointer ")\n"
+#define FBC_STRIP_STORE_LAST(sum, pointer) ".insn r 0x2B, 4, 0, a5, " pointer ", " sum "\n"
 #define FBC_STRIP_LOAD(first, second) ".insn i 0x0B, 2, " first ", a2, 4\n .insn i 0x0B, 2, " second ", a2, 12\n"
 
 /* One output row: a, b, c the first channel's rows, d, e, f the second's. */
 #define FBC_STRIP_STEP_1(kind, a, b, c, d, e, f) \
     FBC_STRIP_LOAD(c, f) \
-    FBC_STRIP_OUTPUT_##kind(a, b, c, "s0", "s1", "s2", "a6", "56", "64") FBC_STRIP_STORE("a3") \
-    FBC_STRIP_OUTPUT_##kind(a, b, c, "s3", "s4", "s5", "a6", "56", "64") FBC_STRIP_STORE("a4") \
-    FBC_STRIP_OUTPUT_##kind(d, e, f, "s6", "s7", "s8", "a7", "60", "68") FBC_STRIP_STORE_LAST("a3") \
-    FBC_STRIP_OUTPUT_##kind(d, e, f, "s9", "s10", "s11", "a7", "60", "68") FBC_STRIP_STORE_LAST("a4")
+    FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", a, b, c, "s0", "s1", "s2"), \
+                         FBC_STRIP_DOTS("a1", a, b, c, "s3", "s4", "s5"), a, "a6", "a6", "tp", "tp", "64", "64", \
+                         FBC_STRIP_STORE("t6", "a3"), FBC_STRIP_STORE("a1", "a4")) \
+    FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", d, e, f, "s6", "s7", "s8"), \
+                         FBC_STRIP_DOTS("a1", d, e, f, "s9", "s10", "s11"), d, "a7", "a7", "gp", "gp", "68", "68", \
+                         FBC_STRIP_STORE_LAST("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a4"))
 #define FBC_STRIP_STEP_2(kind, a, b, c, d, e, f) \
     FBC_STRIP_LOAD(b, e) FBC_STRIP_LOAD(c, f) \
-    FBC_STRIP_OUTPUT_##kind(a, b, c, "s0", "s1", "s2", "a6", "56", "64") FBC_STRIP_STORE("a3") \
-    FBC_STRIP_OUTPUT_##kind(d, e, f, "s6", "s7", "s8", "a7", "60", "68") FBC_STRIP_STORE_LAST("a3")
+    FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", a, b, c, "s0", "s1", "s2"), \
+                         FBC_STRIP_DOTS("a1", d, e, f, "s6", "s7", "s8"), a, "a6", "a7", "tp", "gp", "64", "68", \
+                         FBC_STRIP_STORE("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a3"))
 
 #define FBC_STRIP_A(kind, stride) FBC_STRIP_STEP_##stride(kind, "t0", "t1", "t2", "t3", "t4", "t5")
 #define FBC_STRIP_B_1(kind) FBC_STRIP_STEP_1(kind, "t1", "t2", "t0", "t4", "t5", "t3")
@@ -104,9 +115,9 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
 #define FBC_STRIP_NEXT_2 "mv t6, a4\n"
 
 /* Instructions of an output and of a loop. */
-#define FBC_STRIP_INSTRUCTIONS_PLAIN 8
-#define FBC_STRIP_INSTRUCTIONS_CLAMPED 10
-#define FBC_STRIP_INSTRUCTIONS_GENERAL 13
+#define FBC_STRIP_INSTRUCTIONS_PLAIN 7
+#define FBC_STRIP_INSTRUCTIONS_CLAMPED 9
+#define FBC_STRIP_INSTRUCTIONS_GENERAL 11
 #define FBC_STRIP_INSTRUCTIONS_1(kind) (3 * (2 + 4 * FBC_STRIP_INSTRUCTIONS_##kind))
 #define FBC_STRIP_INSTRUCTIONS_2(kind) (2 * (4 + 2 * FBC_STRIP_INSTRUCTIONS_##kind))
 
@@ -116,6 +127,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
         ".option norvc\n" \
         "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
         "lw s6, 24(a0)\n lw s7, 28(a0)\n lw s8, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n" \
+        "sw tp, 112(a0)\n sw gp, 116(a0)\n lw tp, 56(a0)\n lw gp, 60(a0)\n" \
         "lw a6, 48(a0)\n lw a7, 52(a0)\n lw ra, 80(a0)\n lw a2, 104(a0)\n lw a5, 100(a0)\n" \
         ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
@@ -124,7 +136,8 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
         ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
         "lw t6, 88(a0)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride(kind) \
         "lw t6, 92(a0)\n addi t6, t6, -1\n sw t6, 92(a0)\n beqz t6, 4f\n j 1b\n" \
-        "4:\n .option pop" \
+        "4: lw tp, 112(a0)\n lw gp, 116(a0)\n" \
+        ".option pop" \
         : \
         : "r"(block), [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
           [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
