@@ -211,7 +211,9 @@ static void convolve_strips(const fbc_conv_args *args, const depthwise_plan *pla
 }
 
 void fbc_depthwise_3x3(void *arguments) {
-    const fbc_conv_args *args = arguments;
+    /* A copy on the core's own stack: the caller's may lie in slow memory. */
+    const fbc_conv_args copy = *(const fbc_conv_args *)arguments;
+    const fbc_conv_args *args = &copy;
     const depthwise_plan plan = make_plan(args);
     const strips_function convolve = choose_function(args);
     const fbc_range all = fbc_core_range((args->output_channels / (uint32_t)CHANNELS) * plan.strips);
