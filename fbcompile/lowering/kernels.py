@@ -60,7 +60,7 @@ def _portable(name: str, arguments: str, layout: str, channel_block: int, cost: 
 CONV_PORTABLE = _portable("conv", "fbc_conv_args", "dense", 4, Cost(200, 60, 60, 11))
 DEPTHWISE_PORTABLE = _portable("depthwise", "fbc_conv_args", "depthwise", 4, Cost(200, 60, 60, 18))
 DEPTHWISE_3X3 = DepthwiseStripKernel(
-    "fbc_depthwise_3x3", "fbc_conv_args", "depthwise", 4, "kernels/fbc_depthwise_3x3.c", Cost(700, 0, 0, 0)
+    "fbc_depthwise_3x3", "fbc_conv_args", "depthwise", 4, "kernels/fbc_depthwise_3x3.c", Cost(840, 0, 0, 0)
 )
 ADD_PORTABLE = _portable("add", "fbc_add_args", "none", 4, Cost(200, 20, 0, 40))
 MAX_POOL_PORTABLE = _portable("max_pool", "fbc_pool_args", "none", 4, Cost(200, 40, 30, 38))
