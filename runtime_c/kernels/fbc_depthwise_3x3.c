@@ -139,11 +139,11 @@ FBC_INLINE void store_staged(const fbc_conv_args *args, const uint8_t *staged, u
             if (bits == 8u) {
                 output = fbc_store_word(output, pixel_bytes, word);
             } else if (bits == 4u) {
-                output = fbc_store_half(output, pixel_bytes,
-                                        fbc_pack_lanes(4u, values[0], values[1], values[2], values[3]));
+                output =
+                    fbc_store_half(output, pixel_bytes, fbc_pack_lanes(4u, values[0], values[1], values[2], values[3]));
             } else {
-                output = fbc_store_byte(output, pixel_bytes,
-                                        fbc_pack_lanes(2u, values[0], values[1], values[2], values[3]));
+                output =
+                    fbc_store_byte(output, pixel_bytes, fbc_pack_lanes(2u, values[0], values[1], values[2], values[3]));
             }
         }
         staged += CHANNELS * staged_columns;
@@ -186,8 +186,8 @@ static void convolve_strips(const fbc_conv_args *args, const depthwise_plan *pla
     const uint32_t count = strips.end - strips.begin;
     const uint32_t pixel_bytes = plan->staged ? CHANNELS : args->output_channels;
     const uint32_t row_bytes = plan->staged ? CHANNELS * plan->columns * count : pixel_bytes * args->output_width;
-    const fbc_range columns = {strips.begin * plan->columns, strips.end == plan->strips ? args->output_width
-                                                                                         : strips.end * plan->columns};
+    const fbc_range columns = {strips.begin * plan->columns,
+                               strips.end == plan->strips ? args->output_width : strips.end * plan->columns};
     uint8_t *output = plan->staged ? staged : (uint8_t *)args->output + columns.begin * pixel_bytes + channel;
     transpose_strips(args, plan, channel, strips, words);
     for (uint32_t i = 0; i < PAIRS; i++) {

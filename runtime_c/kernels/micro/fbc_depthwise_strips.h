@@ -58,20 +58,21 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
 
 /* Two outputs, t6 from the dot products dots1 and a1 from dots2; `old` is a row that no later step reads. */
 #define FBC_STRIP_TWO_PLAIN(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
-    dots1 FBC_STRIP_MULTIPLY("t6", m1) dots2 FBC_STRIP_MULTIPLY("a1", m2) FBC_STRIP_ADD_SHIFT("t6", add1) \
-        FBC_STRIP_CLIP_BYTE("t6") store1 FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_CLIP_BYTE("a1") store2
+    dots1 FBC_STRIP_MULTIPLY("t6", m1) \
+    dots2 FBC_STRIP_MULTIPLY("a1", m2) FBC_STRIP_ADD_SHIFT("t6", add1) FBC_STRIP_CLIP_BYTE("t6") \
+        store1 FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_CLIP_BYTE("a1") store2
 #define FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
-    FBC_STRIP_GET("a1", clamp1) dots1 FBC_STRIP_CLAMP("t6", "a1") FBC_STRIP_MULTIPLY("t6", m1) dots2 \
-        FBC_STRIP_GET(old, clamp2) FBC_STRIP_ADD_SHIFT("t6", add1) FBC_STRIP_CLAMP("a1", old) \
-            FBC_STRIP_MULTIPLY("a1", m2)
+    FBC_STRIP_GET("a1", clamp1) \
+    dots1 FBC_STRIP_CLAMP("t6", "a1") FBC_STRIP_MULTIPLY("t6", m1) dots2 FBC_STRIP_GET(old, clamp2) \
+        FBC_STRIP_ADD_SHIFT("t6", add1) FBC_STRIP_CLAMP("a1", old) FBC_STRIP_MULTIPLY("a1", m2)
 #define FBC_STRIP_TWO_CLAMPED(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
     FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
     FBC_STRIP_CLIP_BYTE("t6") store1 FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_CLIP_BYTE("a1") store2
 #define FBC_STRIP_TWO_GENERAL(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
     FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
-    FBC_STRIP_GET(old, "72") FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_MAXIMUM("t6", old) \
-    FBC_STRIP_MAXIMUM("a1", old) FBC_STRIP_GET(old, "76") FBC_STRIP_MINIMUM("t6", old) \
-    FBC_STRIP_MINIMUM("a1", old) store1 store2
+    FBC_STRIP_GET(old, "72") \
+    FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_MAXIMUM("t6", old) FBC_STRIP_MAXIMUM("a1", old) FBC_STRIP_GET(old, "76") \
+        FBC_STRIP_MINIMUM("t6", old) FBC_STRIP_MINIMUM("a1", old) store1 store2
 
 #define FBC_STRIP_STORE(sum, pointer) ".insn s 0x2B, 0, " sum ", 1(" pointer ")\n"
 #define FBC_STRIP_STORE_LAST(sum, pointer) ".insn r 0x2B, 4, 0, a5, " pointer ", " sum "\n"
@@ -83,14 +84,15 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
     FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", a, b, c, "s0", "s1", "s2"), \
                          FBC_STRIP_DOTS("a1", a, b, c, "s3", "s4", "s5"), a, "a6", "a6", "tp", "tp", "64", "64", \
                          FBC_STRIP_STORE("t6", "a3"), FBC_STRIP_STORE("a1", "a4")) \
-    FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", d, e, f, "s6", "s7", "s8"), \
-                         FBC_STRIP_DOTS("a1", d, e, f, "s9", "s10", "s11"), d, "a7", "a7", "gp", "gp", "68", "68", \
-                         FBC_STRIP_STORE_LAST("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a4"))
+        FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", d, e, f, "s6", "s7", "s8"), \
+                             FBC_STRIP_DOTS("a1", d, e, f, "s9", "s10", "s11"), d, "a7", "a7", "gp", "gp", "68", "68", \
+                             FBC_STRIP_STORE_LAST("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a4"))
 #define FBC_STRIP_STEP_2(kind, a, b, c, d, e, f) \
-    FBC_STRIP_LOAD(b, e) FBC_STRIP_LOAD(c, f) \
-    FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", a, b, c, "s0", "s1", "s2"), \
-                         FBC_STRIP_DOTS("a1", d, e, f, "s6", "s7", "s8"), a, "a6", "a7", "tp", "gp", "64", "68", \
-                         FBC_STRIP_STORE("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a3"))
+    FBC_STRIP_LOAD(b, e) \
+    FBC_STRIP_LOAD(c, f) \
+        FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", a, b, c, "s0", "s1", "s2"), \
+                             FBC_STRIP_DOTS("a1", d, e, f, "s6", "s7", "s8"), a, "a6", "a7", "tp", "gp", "64", "68", \
+                             FBC_STRIP_STORE("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a3"))
 
 #define FBC_STRIP_A(kind, stride) FBC_STRIP_STEP_##stride(kind, "t0", "t1", "t2", "t3", "t4", "t5")
 #define FBC_STRIP_B_1(kind) FBC_STRIP_STEP_1(kind, "t1", "t2", "t0", "t4", "t5", "t3")
@@ -102,12 +104,15 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
 /* Where the rows are no multiple of the steps, the first round begins at a later step, whose rows are others. A copy of
  * a step behind the loop would not fit into a core's own instruction buffer together with the loop. */
 #define FBC_STRIP_BEGIN_1 \
-    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_LOAD("t1", "t4") FBC_STRIP_LOAD("t2", "t5") "j 8f\n" \
-    "6:\n" FBC_STRIP_LOAD("t2", "t5") FBC_STRIP_LOAD("t0", "t3") "j 9f\n" \
-    "5:\n" FBC_STRIP_LOAD("t0", "t3") FBC_STRIP_LOAD("t1", "t4")
+    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_LOAD("t1", "t4") \
+        FBC_STRIP_LOAD("t2", "t5") "j 8f\n" \
+                                   "6:\n" FBC_STRIP_LOAD("t2", "t5") \
+                                       FBC_STRIP_LOAD("t0", "t3") "j 9f\n" \
+                                                                  "5:\n" FBC_STRIP_LOAD("t0", "t3") \
+                                                                      FBC_STRIP_LOAD("t1", "t4")
 #define FBC_STRIP_BEGIN_2 \
     "beqz t6, 5f\n" FBC_STRIP_LOAD("t2", "t5") "j 8f\n" \
-    "5:\n" FBC_STRIP_LOAD("t0", "t3")
+                                               "5:\n" FBC_STRIP_LOAD("t0", "t3")
 /* Instructions from lp.starti to the loop. */
 #define FBC_STRIP_HEAD_1 27
 #define FBC_STRIP_HEAD_2 16
@@ -131,13 +136,14 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
         "lw a6, 48(a0)\n lw a7, 52(a0)\n lw ra, 80(a0)\n lw a2, 104(a0)\n lw a5, 100(a0)\n" \
         ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
-        "1: lw a3, 108(a0)\n lw t6, 96(a0)\n add a4, a3, t6\n" FBC_STRIP_NEXT_##stride "sw t6, 108(a0)\n" \
+        "1: lw a3, 108(a0)\n lw t6, 96(a0)\n add a4, a3, t6\n" FBC_STRIP_NEXT_##stride \
+        "sw t6, 108(a0)\n" \
         "lw t6, 84(a0)\n" \
         ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
-        "lw t6, 88(a0)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride(kind) \
-        "lw t6, 92(a0)\n addi t6, t6, -1\n sw t6, 92(a0)\n beqz t6, 4f\n j 1b\n" \
-        "4: lw tp, 112(a0)\n lw gp, 116(a0)\n" \
-        ".option pop" \
+        "lw t6, 88(a0)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
+            kind) "lw t6, 92(a0)\n addi t6, t6, -1\n sw t6, 92(a0)\n beqz t6, 4f\n j 1b\n" \
+                  "4: lw tp, 112(a0)\n lw gp, 116(a0)\n" \
+                  ".option pop" \
         : \
         : "r"(block), [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
           [start] "i"(2 * FBC_STRIP_HEAD_##stride), \

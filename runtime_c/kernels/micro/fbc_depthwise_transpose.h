@@ -19,23 +19,24 @@ typedef struct {
 #define FBC_TRANSPOSE_SHUFFLE(word, other, selector) ".insn r 0x57, 1, 0x64, " word ", " other ", " selector "\n"
 #define FBC_TRANSPOSE_PACK(word, high, low) ".insn r 0x57, 0, 0x68, " word ", " high ", " low "\n"
 #define FBC_TRANSPOSE_STORE(word) ".insn s 0x2B, 2, " word ", 4(%[to])\n"
-#define FBC_TRANSPOSE_MASK "and %[b], %[b], %[mask]\n and %[e], %[e], %[mask]\n" \
-                           "and %[d], %[d], %[mask]\n and %[a], %[a], %[mask]\n"
+#define FBC_TRANSPOSE_MASK \
+    "and %[b], %[b], %[mask]\n and %[e], %[e], %[mask]\n" \
+    "and %[d], %[d], %[mask]\n and %[a], %[a], %[mask]\n"
 #define FBC_TRANSPOSE(masking, instructions) \
     __asm__ volatile( \
         ".option push\n" \
         ".option norvc\n" \
         ".insn i 0x7B, 4, x0, %[rows], 2 * " #instructions "\n" /* lp.setup 0 */ \
-        FBC_TRANSPOSE_LOAD("%[b]", "%[second]") FBC_TRANSPOSE_LOAD("%[c]", "%[third]") \
-        FBC_TRANSPOSE_LOAD("%[d]", "%[fourth]") ".insn r 0x0B, 7, 0x10, %[a], %[line], %[step]\n" \
-        FBC_TRANSPOSE_PACK("%[f]", "%[d]", "%[c]") FBC_TRANSPOSE_PACK("%[e]", "%[b]", "%[a]") \
-        FBC_TRANSPOSE_SHUFFLE("%[a]", "%[b]", "%[upper]") FBC_TRANSPOSE_SHUFFLE("%[c]", "%[d]", "%[upper]") \
-        "mv %[b], %[e]\n" FBC_TRANSPOSE_SHUFFLE("%[b]", "%[f]", "%[even]") \
-        FBC_TRANSPOSE_SHUFFLE("%[e]", "%[f]", "%[odd]") \
-        "mv %[d], %[a]\n" FBC_TRANSPOSE_SHUFFLE("%[d]", "%[c]", "%[even]") \
-        FBC_TRANSPOSE_SHUFFLE("%[a]", "%[c]", "%[odd]") masking \
-        FBC_TRANSPOSE_STORE("%[b]") FBC_TRANSPOSE_STORE("%[e]") FBC_TRANSPOSE_STORE("%[d]") \
-        FBC_TRANSPOSE_STORE("%[a]") ".option pop" \
+        FBC_TRANSPOSE_LOAD("%[b]", "%[second]") FBC_TRANSPOSE_LOAD("%[c]", "%[third]") FBC_TRANSPOSE_LOAD( \
+            "%[d]", "%[fourth]") ".insn r 0x0B, 7, 0x10, %[a], %[line], %[step]\n" FBC_TRANSPOSE_PACK("%[f]", "%[d]", \
+                                                                                                      "%[c]") \
+            FBC_TRANSPOSE_PACK("%[e]", "%[b]", "%[a]") FBC_TRANSPOSE_SHUFFLE("%[a]", "%[b]", "%[upper]") \
+                FBC_TRANSPOSE_SHUFFLE("%[c]", "%[d]", \
+                                      "%[upper]") "mv %[b], %[e]\n" FBC_TRANSPOSE_SHUFFLE("%[b]", "%[f]", "%[even]") \
+                    FBC_TRANSPOSE_SHUFFLE("%[e]", "%[f]", "%[odd]") "mv %[d], %[a]\n" FBC_TRANSPOSE_SHUFFLE( \
+                        "%[d]", "%[c]", "%[even]") FBC_TRANSPOSE_SHUFFLE("%[a]", "%[c]", "%[odd]") \
+                        masking FBC_TRANSPOSE_STORE("%[b]") FBC_TRANSPOSE_STORE("%[e]") FBC_TRANSPOSE_STORE("%[d]") \
+                            FBC_TRANSPOSE_STORE("%[a]") ".option pop" \
         : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [e] "=&r"(e), [f] "=&r"(f), [line] "+r"(line), \
           [to] "+r"(to) \
         : [rows] "r"(rows), [second] "r"(columns->offsets[1]), [third] "r"(columns->offsets[2]), \
