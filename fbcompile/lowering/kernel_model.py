@@ -3,7 +3,7 @@
 The sizes are those of ``runtime_c/kernels``; tests compare them with what the C side says. Costs are affine
 models fitted to measurements on GVSOC with TCDM bank contention on (warm second call, slowest core). Against
 the measured calls, the blocked convolution is within 10 % (ragged channels up to 20 % too low), the 3x3
-depthwise within 5 %, the portable kernels within 19 % (too high: 5x5 depthwise 28 %, 4-bit depthwise 37 %).
+depthwise within 3 %, the portable kernels within 19 % (too high: 5x5 depthwise 28 %, 4-bit depthwise 37 %).
 """
 
 from __future__ import annotations
@@ -102,24 +102,67 @@ class Kernel:
 
 
 @dataclasses.dataclass(frozen=True)
-class DepthwiseColumnKernel(Kernel):
-    """The 3x3 depthwise convolution that walks down output columns, four channels at a time.
+class DepthwiseStripKernel(Kernel):
+    """The 3x3 depthwise convolution that transposes strips of four input columns and walks down them.
+
+    A strip is two output columns (stride 2: one) of four channels; a core works on up to ``at_once`` of them.
+    The sizes are those of ``kernels/fbc_depthwise_3x3.c``.
 
     Attributes:
-        column: Cycles per column and four channels.
-        row: Cycles per output row of a column, vertical stride 1.
-        stride_2_row: Likewise, vertical stride 2.
+        at_once: Strips that one core transposes before it convolves them.
+        run: Cycles per run of strips, and per core and group of four channels (filters, parameters).
+        strip: Cycles per strip.
+        input_row: Per input row of a strip: transposition.
+        output: Per output element of a strip.
+        clamp: More per output element if sums are clamped.
+        general: More instead, if outputs are clipped to anything else than [0, 255].
+        staged: More per output element if outputs go through scratch.
     """
 
-    column: float = 720
-    row: float = 93
-    stride_2_row: float = 116
+    at_once: int = 4
+    run: float = 770
+    strip: float = 61
+    input_row: float = 20.9
+    output: float = 8.45
+    clamp: float = 2.75
+    general: float = 8.7
+    staged: float = 2.5
+
+    def columns(self, layer: Layer) -> int:
+        """Output columns of a strip."""
+        return 2 if layer.shape.stride_width == 1 else 1
+
+    def is_staged(self, layer: Layer, tile: Tile) -> bool:
+        """True if outputs go through scratch: sub-byte ones, and odd widths in strips of two columns."""
+        return layer.output.bits < 8 or tile.output_width % self.columns(layer) != 0
+
+    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
+        """Transposed strips of each core, their outputs if those are staged, and a word between the cores."""
+        columns = self.columns(layer)
+        strips = min(self.at_once, -(-tile.output_width // columns))
+        rows = (tile.output_height - 1) * layer.shape.stride_height + 3
+        staged = 4 * columns * tile.output_height if self.is_staged(layer, tile) else 0
+        return cores * (strips * (16 * rows + staged) + 4)
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
-        """Columns of the slowest core."""
-        columns = -(-(tile.output_channels // 4) * tile.output_width // cores)
-        row = self.row if layer.shape.stride_height == 1 else self.stride_2_row
-        return self.cost.call + columns * (self.column + row * tile.output_height)
+        """Strips of the slowest core."""
+        columns = self.columns(layer)
+        per_group = -(-tile.output_width // columns)
+        strips = -(-(tile.output_channels // 4) * per_group // cores)
+        groups = -(-strips // per_group)
+        runs = max(groups, -(-strips // self.at_once))
+        rows = (tile.output_height - 1) * layer.shape.stride_height + 3
+        output = self.output + self._requantization(weighted(layer))
+        output += self.staged if self.is_staged(layer, tile) else 0
+        per_strip = self.strip + self.input_row * rows + output * 4 * columns * tile.output_height
+        return self.cost.call + (groups + runs) * self.run + strips * per_strip
+
+    def _requantization(self, layer: WeightedLayer) -> float:
+        """Cycles per output element beyond the plain requantization."""
+        parameters = layer.requantization
+        if parameters.low != 0 or parameters.high != 255:
+            return self.general
+        return 0 if parameters.clamp is None else self.clamp
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from fbcompile.lowering.kernel_model import (
     BlockCost,
     BlockedKernel,
     Cost,
-    DepthwiseColumnKernel,
+    DepthwiseStripKernel,
     Kernel,
     Tile,
     dense_input_channels,
@@ -59,8 +59,8 @@ def _portable(name: str, arguments: str, layout: str, channel_block: int, cost: 
 
 CONV_PORTABLE = _portable("conv", "fbc_conv_args", "dense", 4, Cost(200, 60, 60, 11))
 DEPTHWISE_PORTABLE = _portable("depthwise", "fbc_conv_args", "depthwise", 4, Cost(200, 60, 60, 18))
-DEPTHWISE_3X3 = DepthwiseColumnKernel(
-    "fbc_depthwise_3x3", "fbc_conv_args", "depthwise", 4, "kernels/fbc_depthwise_3x3.c", Cost(700, 0, 0, 0)
+DEPTHWISE_3X3 = DepthwiseStripKernel(
+    "fbc_depthwise_3x3", "fbc_conv_args", "depthwise", 4, "kernels/fbc_depthwise_3x3.c", Cost(840, 0, 0, 0)
 )
 ADD_PORTABLE = _portable("add", "fbc_add_args", "none", 4, Cost(200, 20, 0, 40))
 MAX_POOL_PORTABLE = _portable("max_pool", "fbc_pool_args", "none", 4, Cost(200, 40, 30, 38))
@@ -113,7 +113,7 @@ def choose_kernel(layer: Layer, target: Target) -> Kernel:
 
 def _has_fast_depthwise(layer: WeightedLayer, target: Target) -> bool:
     shape = layer.shape
-    is_3x3 = kernel_size(layer) == (3, 3) and shape.stride_height <= 2
+    is_3x3 = kernel_size(layer) == (3, 3) and shape.stride_height == shape.stride_width <= 2
     whole_words = shape.input_channels % 4 == 0 and layer.inputs[0].bits == 8
     narrow = not layer.requantization.wide and layer.output.bits <= 8
     return target.isa != "portable" and is_3x3 and whole_words and narrow

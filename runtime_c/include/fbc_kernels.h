@@ -137,9 +137,10 @@ uint32_t fbc_conv_blocked_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_blocked_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_blocked_2_scratch_bytes(const fbc_conv_args *args);
 
-/* Depthwise 3x3, 8-bit activations, channels a multiple of 4, vertical stride 1 or 2, not wide, outputs of at most 8
- * bits; weights "depthwise" of any width. Fast with XpulpV2, portable twin elsewhere. The input is aligned to 4 bytes.
- */
+/* Depthwise 3x3, 8-bit activations, channels a multiple of 4, stride 1 or 2 in both directions, not wide, outputs of at
+ * most 8 bits; weights "depthwise" of any width. Fast with XpulpV2, portable twin elsewhere. The input is aligned to 4
+ * bytes. scratch: at least fbc_depthwise_3x3_scratch_bytes(args), a strip of transposed input per core. */
 void fbc_depthwise_3x3(void *args); /* fbc_conv_args */
+uint32_t fbc_depthwise_3x3_scratch_bytes(const fbc_conv_args *args);
 
 #endif

@@ -78,6 +78,29 @@ def test_fast_depthwise_is_chosen_only_where_it_computes_the_layer(options, func
     assert choose_kernel(layer, target("portable")).function == "fbc_depthwise_portable"
 
 
+def test_fast_depthwise_needs_equal_strides():
+    layer = make_layer("depthwise", channels=(8, 8), groups=8)
+    uneven = dataclasses.replace(layer, shape=dataclasses.replace(layer.shape, stride_width=2))
+    assert choose_kernel(uneven, target("xpulpnn")).function == "fbc_depthwise_portable"
+
+
+@pytest.mark.parametrize(
+    ("stride", "size", "bits", "bytes_of_a_core"),
+    [
+        (1, 8, (8, 8, 8), 4 * 16 * 10),
+        (1, 7, (8, 8, 8), 4 * (16 * 9 + 8 * 7)),  # odd widths go through scratch
+        (1, 16, (8, 8, 8), 4 * 16 * 18),  # no more than four strips
+        (1, 8, (8, 8, 4), 4 * (16 * 10 + 8 * 8)),
+        (2, 6, (8, 8, 8), 3 * 16 * 7),
+        (2, 6, (8, 8, 2), 3 * (16 * 7 + 4 * 3)),
+    ],
+)
+def test_depthwise_scratch_holds_strips_and_narrow_outputs(stride, size, bits, bytes_of_a_core):
+    layer = make_layer("depthwise", channels=(8, 8), groups=8, stride=stride, size=size, bits=bits)
+    kernel = choose_kernel(layer, target("xpulpnn"))
+    assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (bytes_of_a_core + 4)
+
+
 def test_depthwise_with_a_channel_multiplier_is_a_dense_convolution():
     layer = make_layer("depthwise", channels=(8, 16), groups=8)
     assert choose_kernel(layer, target("portable")).function == "fbc_conv_portable"

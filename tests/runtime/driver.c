@@ -47,7 +47,7 @@ static const kernel_entry kernels[] = {
     {fbc_conv_blocked_2, 'c', fbc_conv_blocked_2_scratch_bytes},
     {fbc_expand_weights_8, 'c', NULL},
     {fbc_expand_weights_4, 'c', NULL},
-    {fbc_depthwise_3x3, 'c', NULL},
+    {fbc_depthwise_3x3, 'c', fbc_depthwise_3x3_scratch_bytes},
 };
 
 typedef union {

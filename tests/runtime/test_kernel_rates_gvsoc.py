@@ -13,6 +13,8 @@ from fbcompile.targets.loader import load_target
 CONV = LayerShape("conv", 3, 3, 1, 1, 1, 1, 1, 1, 1, 16, 16, 32, 64)
 POINTWISE = LayerShape("conv", 1, 1, 1, 1, 0, 0, 0, 0, 1, 8, 16, 128, 128)
 DEPTHWISE = LayerShape("depthwise", 3, 3, 1, 1, 1, 1, 1, 1, 64, 16, 16, 64, 64)
+DEPTHWISE_STRIDE_2 = LayerShape("depthwise", 3, 3, 2, 2, 1, 1, 1, 1, 64, 16, 16, 64, 64)
+DEPTHWISE_TALL = LayerShape("depthwise", 3, 3, 1, 1, 1, 1, 1, 1, 32, 32, 16, 32, 32)
 
 FLOORS = [
     # shape, activation = weight = output bits, MAC/cycle on 8 cores: XpulpNN, XpulpV2
@@ -22,7 +24,9 @@ FLOORS = [
     (POINTWISE, 8, 23.5, 16.8),
     (POINTWISE, 4, 39.1, None),
     (POINTWISE, 2, 58.7, None),
-    (DEPTHWISE, 8, 2.0, 2.0),
+    (DEPTHWISE, 8, 4.75, 4.75),
+    (DEPTHWISE_STRIDE_2, 8, 2.15, 2.15),
+    (DEPTHWISE_TALL, 8, 5.4, 5.4),
 ]
 
 

@@ -3,11 +3,11 @@
  * the dot products to the packed output. Weights are one stream: word k of channels 0..3, then word k + 1 of channels
  * 0..3, ...; then the next group.
  *
- * With XpulpV2 a run is one piece of assembler with registers of its own choice, because a block needs all 28 that there
- * are: the compiler would spill. Two hardware loops: groups, and words in them. XpulpNN: mac&load keeps four weight and
- * two activation words in special registers and loads one while it multiplies, 17 instructions for 16 dot products. It
- * loads one step ahead, also from group to group: up to 16 bytes behind the weights and 4 behind a pixel are read and
- * not used. XpulpV2 (8 bit only): 24 instructions. Elsewhere plain C, which is their oracle. */
+ * With XpulpV2 a run is one piece of assembler with registers of its own choice, because a block needs all 28 that
+ * there are: the compiler would spill. Two hardware loops: groups, and words in them. XpulpNN: mac&load keeps four
+ * weight and two activation words in special registers and loads one while it multiplies, 17 instructions for 16 dot
+ * products. It loads one step ahead, also from group to group: up to 16 bytes behind the weights and 4 behind a pixel
+ * are read and not used. XpulpV2 (8 bit only): 24 instructions. Elsewhere plain C, which is their oracle. */
 #ifndef FBC_BLOCK_RUN_H
 #define FBC_BLOCK_RUN_H
 
@@ -99,8 +99,8 @@ enum { FBC_RUN_INSTRUCTIONS = 5 + 16 + 3 + 17, FBC_RUN_EXTRA = 0, FBC_RUN_GENERA
 #define FBC_RUN_LOAD(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n" /* p.lw, post-increment */
 #define FBC_RUN_DOT(sum, pixel, weight) ".insn r 0x57, 1, %[sign], " sum ", " pixel ", " weight "\n"
 #define FBC_RUN_DOT_4(s0, s1, s2, s3, weight) \
-    FBC_RUN_DOT(s0, "a6", weight) FBC_RUN_DOT(s1, "a7", weight) FBC_RUN_DOT(s2, "s11", weight) \
-        FBC_RUN_DOT(s3, "s1", weight)
+    FBC_RUN_DOT(s0, "a6", weight) \
+    FBC_RUN_DOT(s1, "a7", weight) FBC_RUN_DOT(s2, "s11", weight) FBC_RUN_DOT(s3, "s1", weight)
 #define FBC_RUN_CODES(bits, is_signed) [sign] "i"((is_signed) ? 0x5C : 0x54)
 
 #define FBC_RUN_FIRST
@@ -118,7 +118,8 @@ enum { FBC_RUN_INSTRUCTIONS = 5 + 16 + 1 + 24, FBC_RUN_EXTRA = 4 + 3 + 1, FBC_RU
 
 #endif
 
-/* One channel of four pixels: sums s0-s3; x and y are free. The results are in x, s0, s1, y; s2 and s3 are free then. */
+/* One channel of four pixels: sums s0-s3; x and y are free. The results are in x, s0, s1, y; s2 and s3 are free then.
+ */
 #define FBC_RUN_LOAD_ADDEND(y) ".insn i 0x0B, 2, " y ", a7, 4\n"
 #define FBC_RUN_LOAD_MULTIPLIER ".insn i 0x0B, 2, a4, a6, 8\n"
 #define FBC_RUN_TO_CLAMP(s0, s1, s2, s3) \
@@ -127,15 +128,16 @@ enum { FBC_RUN_INSTRUCTIONS = 5 + 16 + 1 + 24, FBC_RUN_EXTRA = 4 + 3 + 1, FBC_RU
     ".insn r 0x33, 5, 0x0A, " s2 ", " s2 ", a4\n .insn r 0x33, 5, 0x0A, " s3 ", " s3 ", a4\n"
 #define FBC_RUN_MAC(sum, value) ".insn r 0x33, 0, 0x21, " sum ", " value ", a4\n"
 #define FBC_RUN_SCALE(x, y, s0, s1, s2, s3) \
-    "mv " x ", " y "\n" FBC_RUN_MAC(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC(s0, s1) "mv " s1 ", " y \
-        "\n" FBC_RUN_MAC(s1, s2) FBC_RUN_MAC(y, s3) \
-    "sra " x ", " x ", a5\n sra " s0 ", " s0 ", a5\n sra " s1 ", " s1 ", a5\n sra " y ", " y ", a5\n"
-/* The same with fewer instructions and a cycle more (a multiplication takes two): where more would not fit the 512 bytes
- * of a core's own instruction buffer. p.addN: (sum + addend) >> shift. */
+    "mv " x ", " y \
+    "\n" FBC_RUN_MAC(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC(s0, s1) "mv " s1 ", " y "\n" FBC_RUN_MAC(s1, s2) \
+        FBC_RUN_MAC(y, s3) "sra " x ", " x ", a5\n sra " s0 ", " s0 ", a5\n sra " s1 ", " s1 ", a5\n sra " y ", " y \
+                           ", a5\n"
+/* The same with fewer instructions and a cycle more (a multiplication takes two): where more would not fit the 512
+ * bytes of a core's own instruction buffer. p.addN: (sum + addend) >> shift. */
 #define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
 #define FBC_RUN_SCALE_SHORT(x, y, s0, s1, s2, s3) \
-    "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 ", a4\n" \
-    FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2)
+    "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 \
+    ", a4\n" FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2)
 #define FBC_RUN_FOUR(code, a, b, c, d, operand) \
     ".insn r 0x33, " code ", " a ", " a ", " operand "\n .insn r 0x33, " code ", " b ", " b ", " operand "\n" \
     ".insn r 0x33, " code ", " c ", " c ", " operand "\n .insn r 0x33, " code ", " d ", " d ", " operand "\n"
@@ -158,8 +160,8 @@ enum { FBC_RUN_PLAIN_CHANNEL = 17, FBC_RUN_CLAMPED_CHANNEL = 19, FBC_RUN_GENERAL
         channel("s3", "s7", "t1", "t5", "s4", "s8") channel("s4", "s8", "t2", "t6", "s5", "s9") \
             channel("s5", "s9", "t3", "s2", "s6", "s10")
 
-/* One pixel, packed and written; s6 is free. 8 bit: pv.packlo.b, pv.packhi.b, p.sw. Else p.insert: the last field is the
- * position. */
+/* One pixel, packed and written; s6 is free. 8 bit: pv.packlo.b, pv.packhi.b, p.sw. Else p.insert: the last field is
+ * the position. */
 #define FBC_RUN_WRITE_8(v0, v1, v2, v3) \
     ".insn r 0x57, 1, 0x70, s6, " v1 ", " v0 "\n .insn r 0x57, 1, 0x6C, s6, " v3 ", " v2 "\n" \
     ".insn r 0x2B, 6, 0, s1, s11, s6\n"
@@ -170,13 +172,14 @@ enum { FBC_RUN_PLAIN_CHANNEL = 17, FBC_RUN_CLAMPED_CHANNEL = 19, FBC_RUN_GENERAL
     ".insn r 0x33, 2, 0x61, " v0 ", " v1 ", x2\n .insn r 0x33, 2, 0x61, " v0 ", " v2 ", x4\n" \
     ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n .insn r 0x2B, 4, 0, s1, s11, " v0 "\n"
 #define FBC_RUN_STORE(write, back) \
-    write("a2", "s3", "s4", "s5") write("t0", "t1", "t2", "t3") write("t4", "t5", "t6", "s2") back \
-    write("a3", "s7", "s8", "s9") "add s11, s11, ra\n"
+    write("a2", "s3", "s4", "s5") write("t0", "t1", "t2", "t3") write("t4", "t5", "t6", "s2") \
+        back write("a3", "s7", "s8", "s9") "add s11, s11, ra\n"
 
 #define FBC_RUN(channel, low, write, back, instructions) \
     __asm__ volatile(".option push\n" \
                      ".option norvc\n" \
-                     ".balign 16\n" "lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_FIRST \
+                     ".balign 16\n" \
+                     "lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_FIRST \
                      ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, the rest */ \
                      FBC_RUN_COLUMNS FBC_RUN_ZERO FBC_RUN_DOTS FBC_RUN_RESUME low FBC_RUN_REQUANTIZE(channel) \
                          FBC_RUN_STORE(write, back) FBC_RUN_SUSPEND ".option pop" \

@@ -17,9 +17,9 @@ typedef struct {
 
 /* What every column of a call has in common. */
 typedef struct {
-    fbc_rows inside;    /* of a column that lies in the tile, without its addresses */
-    uint32_t copies;    /* 1: fbc_copy_rows gathers the inside */
-    int32_t last_top;   /* columns from row and column 0 to here lie in the tile */
+    fbc_rows inside;  /* of a column that lies in the tile, without its addresses */
+    uint32_t copies;  /* 1: fbc_copy_rows gathers the inside */
+    int32_t last_top; /* columns from row and column 0 to here lie in the tile */
     int32_t last_left;
     int32_t first_left; /* of the first output column; and behind the last */
     int32_t end_left;
@@ -27,22 +27,21 @@ typedef struct {
 
 #ifdef FBC_XPULPV2
 #define FBC_COPY_ROWS(body, first, last) \
-    __asm__ volatile(".option push\n" \
-                     ".option norvc\n" \
-                     ".insn i 0x7B, 4, x1, %[rows], " body "\n" /* lp.setup 1, rows, body / 2 instructions */ \
-                     first last "add %[target], %[target], %[target_skip]\n" \
-                     ".option pop" \
-                     : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b) \
-                     : [rows] "r"(rows->rows), [pairs] "r"(pairs), [source_skip] "r"(source_skip), \
-                       [target_skip] "r"(target_skip) \
-                     : "memory")
+    __asm__ volatile( \
+        ".option push\n" \
+        ".option norvc\n" \
+        ".insn i 0x7B, 4, x1, %[rows], " body "\n" /* lp.setup 1, rows, body / 2 instructions */ \
+        first last "add %[target], %[target], %[target_skip]\n" \
+        ".option pop" \
+        : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b) \
+        : [rows] "r"(rows->rows), [pairs] "r"(pairs), [source_skip] "r"(source_skip), [target_skip] "r"(target_skip) \
+        : "memory")
 #define FBC_COPY_PAIRS \
     ".insn i 0x7B, 4, x0, %[pairs], 8\n" /* lp.setup 0, pairs, 4 instructions */ \
     ".insn i 0x0B, 2, %[a], %[source], 4\n .insn i 0x0B, 2, %[b], %[source], 4\n" /* p.lw */ \
-    ".insn s 0x2B, 2, %[a], 4(%[target])\n .insn s 0x2B, 2, %[b], 4(%[target])\n"  /* p.sw */
+    ".insn s 0x2B, 2, %[a], 4(%[target])\n .insn s 0x2B, 2, %[b], 4(%[target])\n" /* p.sw */
 #define FBC_COPY_NONE "add %[source], %[source], %[source_skip]\n"
-#define FBC_COPY_WORD \
-    ".insn i 0x0B, 2, %[a], %[source], 4\n" FBC_COPY_NONE ".insn s 0x2B, 2, %[a], 4(%[target])\n"
+#define FBC_COPY_WORD ".insn i 0x0B, 2, %[a], %[source], 4\n" FBC_COPY_NONE ".insn s 0x2B, 2, %[a], 4(%[target])\n"
 #endif
 
 /* Copies whole words: up to 3 bytes more than a row, in ascending order of rows. */

@@ -63,8 +63,7 @@ typedef void (*fbc_run_function)(fbc_block_run *run);
 #define FBC_RUN_NAMES_OF(sign, output_bits) \
     {fbc_run_##sign##_##output_bits##_FBC_PLAIN, fbc_run_##sign##_##output_bits##_FBC_CLAMPED, \
      fbc_run_##sign##_##output_bits##_FBC_GENERAL}
-#define FBC_RUN_NAMES(sign) \
-    {FBC_RUN_NAMES_OF(sign, 8), FBC_RUN_NAMES_OF(sign, 4), FBC_RUN_NAMES_OF(sign, 2)}
+#define FBC_RUN_NAMES(sign) {FBC_RUN_NAMES_OF(sign, 8), FBC_RUN_NAMES_OF(sign, 4), FBC_RUN_NAMES_OF(sign, 2)}
 
 /* Whole groups of four pixels, from `group` up to `end`. */
 FBC_INLINE void fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
