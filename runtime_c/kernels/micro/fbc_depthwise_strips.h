@@ -72,8 +72,9 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
     FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
     FBC_STRIP_GET(old, "72") \
     FBC_STRIP_ADD_SHIFT("a1", add2) \
-    FBC_STRIP_MAXIMUM("t6", old) FBC_STRIP_MAXIMUM("a1", old) FBC_STRIP_GET(old, "76") FBC_STRIP_MINIMUM("t6", old) \
-        FBC_STRIP_MINIMUM("a1", old) store1 store2
+    FBC_STRIP_MAXIMUM("t6", old) \
+    FBC_STRIP_MAXIMUM("a1", old) \
+    FBC_STRIP_GET(old, "76") FBC_STRIP_MINIMUM("t6", old) FBC_STRIP_MINIMUM("a1", old) store1 store2
 
 #define FBC_STRIP_STORE(sum, pointer) ".insn s 0x2B, 0, " sum ", 1(" pointer ")\n"
 #define FBC_STRIP_STORE_LAST(sum, pointer) ".insn r 0x2B, 4, 0, a5, " pointer ", " sum "\n"
