@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ def keys_of_model(model: ir.Model, target: Target, bits: Sequence[int] = SUPPORT
     """Every distinct layer of a model at every combination of its tensors' widths.
 
     Args:
-        model: A QDQ model; its signs are kept, its widths are not.
+        model: A QDQ model; its signs are kept, its widths are not. Layers that read the network's input get
+            keys of both signs, because that sign depends on the data's range, which a model does not say.
         target: The machine, with the cores and L1 bytes of the keys.
         bits: Widths of every tensor but the network's input, which keeps its own.
 
@@ -34,7 +36,10 @@ def keys_of_model(model: ir.Model, target: Target, bits: Sequence[int] = SUPPORT
         options = [[tensors[name].precision.bits] if name in fixed else list(bits) for name in names]
         for widths in itertools.product(*options):
             chosen = layer.bits(dict(zip(names, widths, strict=True)))
-            keys.add(LatencyKey(layer.shape, chosen, target.name, target.cores, target.l1_bytes))
+            signs = (False, True) if fixed & set(names) else (chosen.activation_signed,)
+            for signed in signs:
+                both = dataclasses.replace(chosen, activation_signed=signed)
+                keys.add(LatencyKey(layer.shape, both, target.name, target.cores, target.l1_bytes))
     return sorted(keys)
 
 
