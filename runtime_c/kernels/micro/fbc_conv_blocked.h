@@ -138,7 +138,7 @@ FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan 
         left_in_row--;
         if (left_in_row == 0u) {
             left_in_row = args->output_width;
-            column += next_row;
+            column += (int32_t)next_row; /* negative where a row of outputs spans more inputs than it moves by */
         }
     }
 }
