@@ -41,7 +41,8 @@ class ForceBitsPass(ReportingPass):
 
     @classmethod
     def from_argument(cls, argument: str) -> ForceBitsPass:
-        """Makes the pass of ``--bits``: 8, 4, 2, or the path of a bits.json ``{tensor name: bits}``.
+        """Makes the pass of ``--bits``: 8, 4, 2, or the path of a bits.json: ``{tensor name: bits}``, or the
+        file of that name that a run wrote (``{tensor name: {"bits": …}}``).
 
         Raises:
             UsageError: It is neither, or the file is not such an object.
@@ -60,7 +61,11 @@ class ForceBitsPass(ReportingPass):
             raise UsageError(f"--bits {argument} is not JSON: {error}") from error
         if not isinstance(content, dict):
             raise UsageError(f"--bits {argument} is not an object {{tensor name: bits}}")
-        return cls(tensors=content)
+        widths = {
+            name: entry["bits"] if isinstance(entry, dict) and "bits" in entry else entry
+            for name, entry in content.items()
+        }
+        return cls(tensors=widths)
 
     def transform(self, model: ir.Model) -> list[Change]:
         """See the class; raises UsageError for unknown tensors and widths, all of them named."""

@@ -88,3 +88,9 @@ def test_widths_without_kernels_are_usage_errors(model):
         ForceBitsPass.from_argument("5")
     with pytest.raises(UsageError, match="16 is not one of 8, 4, 2"):
         ForceBitsPass(16)(model)
+
+
+def test_bits_json_of_a_run_is_accepted(tmp_path):
+    written = {"w": {"bits": 4, "signed": True, "decided_by": "free_bits", "reason": "faster"}, "x": 2}
+    (tmp_path / "bits.json").write_text(json.dumps(written), encoding="utf-8")
+    assert ForceBitsPass.from_argument(str(tmp_path / "bits.json")).tensors == {"w": 4, "x": 2}
