@@ -41,8 +41,9 @@ class ForceBitsPass(ReportingPass):
 
     @classmethod
     def from_argument(cls, argument: str) -> ForceBitsPass:
-        """Makes the pass of ``--bits``: 8, 4, 2, or the path of a bits.json: ``{tensor name: bits}``, or the
-        file of that name that a run wrote (``{tensor name: {"bits": …}}``).
+        """Makes the pass of ``--bits``: 8, 4, 2, or the path of a bits.json.
+
+        Such a file is ``{tensor name: bits}``, or what a run wrote (``{tensor name: {"bits": …}}``).
 
         Raises:
             UsageError: It is neither, or the file is not such an object.
