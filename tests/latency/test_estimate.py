@@ -109,4 +109,4 @@ def test_keys_cover_every_combination_once(quantized):
     assert keys == keys_of_model(quantized.clone(), TARGET)
     assert all(key.bits.activation_bits == 8 for key in keys if key.shape.op == "conv")
     assert {key.bits.output_bits for key in keys if key.shape.op == "linear"} == {32}
-    assert len(keys_of_model(quantized, TARGET, bits=(8, 4))) == 2 * 2 + 2 + 2 * 2
+    assert len(keys_of_model(quantized, TARGET, bits=(8, 4))) == 2 * 2 * 2 + 2 + 2 * 2
