@@ -38,7 +38,7 @@ def _runner(folder: Path, isa: str, cores: int, main: str = "driver.c") -> runti
 
 @pytest.fixture(scope="module")
 def plan_cases() -> list[runtime.Case]:
-    return runtime.read_plan(RUNTIME_TESTS / "plan.csv")
+    return runtime.read_plan(RUNTIME_TESTS / "plan")
 
 
 @pytest.mark.parametrize(

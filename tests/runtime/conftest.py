@@ -1,4 +1,4 @@
-"""Cases for single C kernels: made from plan.csv, computed in numpy, run by driver.c on the host or on GVSOC.
+"""Cases for single C kernels: made from plan/*.csv, computed in numpy, run by driver.c on host or GVSOC.
 
 cases.bin: the number of cases; then for each a header (kernel, preparing kernel + 1, 7 operand sizes, 24
 scalars; all 32 bit) and the operands input, second input, weights, multiplier, addend, initial output, each
@@ -224,6 +224,11 @@ def reference_max_pool(x: np.ndarray, shape: LayerShape) -> np.ndarray:
 
 
 def read_plan(path: Path) -> list[Case]:
+    """All cases of a folder of plan files."""
+    return [case for file in sorted(path.glob("*.csv")) for case in read_plan_file(file)]
+
+
+def read_plan_file(path: Path) -> list[Case]:
     """All cases of a plan file."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     cases = []
@@ -453,7 +458,7 @@ def gvsoc_configuration(folder: Path, gvsoc: Path, target: str) -> Path:
 
 @pytest.fixture(scope="session")
 def plan_cases() -> list[Case]:
-    return read_plan(HERE / "plan.csv")
+    return read_plan(HERE / "plan")
 
 
 @pytest.fixture(scope="session")

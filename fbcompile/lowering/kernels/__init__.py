@@ -1,0 +1,26 @@
+"""The compiler's side of the C kernels: a family a file, chosen by named predicates."""
+
+from fbcompile.lowering.kernels.blocked import BlockedKernel
+from fbcompile.lowering.kernels.choose import OUTPUT_WIDTHS, WIDTHS, choose_kernel, runtime_sources
+from fbcompile.lowering.kernels.model import (
+    Kernel,
+    Tile,
+    dense_input_channels,
+    is_depthwise,
+    kernel_size,
+    lane_bytes,
+)
+
+__all__ = [
+    "OUTPUT_WIDTHS",
+    "WIDTHS",
+    "BlockedKernel",
+    "Kernel",
+    "Tile",
+    "choose_kernel",
+    "dense_input_channels",
+    "is_depthwise",
+    "kernel_size",
+    "lane_bytes",
+    "runtime_sources",
+]

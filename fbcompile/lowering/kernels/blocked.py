@@ -1,0 +1,197 @@
+"""Dense convolutions and linear layers: blocks of 4 pixels x 4 channels, and the portable kernel."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from fbcompile.lowering.kernels.candidate import Candidate
+from fbcompile.lowering.kernels.model import (
+    Cost,
+    Kernel,
+    Tile,
+    dense_input_channels,
+    kernel_size,
+    lane_bytes,
+    portable_kernel,
+    weighted,
+)
+from fbcompile.lowering.network import Layer, WeightedLayer
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockCost:
+    """Cycles of the blocked convolution on one core, fitted to GVSOC measurements with bank contention on.
+
+    Attributes:
+        call: Per call.
+        block: Per block of 4 pixels x 4 channels, beside its words.
+        word: Per word of a block's columns.
+        clamp: More per block if the requantization clamps accumulators.
+        general: More per block if its low is not 0.
+        single_block: Per pixel of a block with fewer than four.
+        single_word: Likewise per word.
+        quad: Per four pixels.
+        row: Per kernel row of a gathered column.
+        copy_word: Per word that is gathered as it is.
+        widen_word: Per word of a column that is gathered from narrower activations.
+        expand_word: Per word of weights that is widened.
+    """
+
+    call: float = 900
+    block: float = 119
+    word: float = 17.0
+    clamp: float = 37
+    general: float = 73
+    single_block: float = 200
+    single_word: float = 5.1
+    quad: float = 440
+    row: float = 60
+    copy_word: float = 1.75
+    widen_word: float = 5.5
+    expand_word: float = 15.5
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockedKernel(Kernel):
+    """The convolution in blocks of 4 pixels x 4 channels; the sizes of ``kernels/common/fbc_blocked_plan.h``.
+
+    Attributes:
+        width: Bits of the dot products: activations and weights are widened to it.
+        cycles: Cost model on the target it was chosen for.
+    """
+
+    width: int = 8
+    cycles: BlockCost = BlockCost()
+
+    def column_words(self, layer: WeightedLayer) -> int:
+        """Words that one output pixel and one output channel multiply."""
+        height, width = kernel_size(layer)
+        return -(-height * width * self.tap_bytes(layer) // 4)
+
+    def tap_bytes(self, layer: WeightedLayer) -> int:
+        """Bytes of one kernel tap in a column."""
+        channels, bits = dense_input_channels(layer), layer.inputs[0].bits
+        pixel = lane_bytes(channels, bits)
+        return pixel * (self.width // bits) if pixel % 4 == 0 else lane_bytes(channels, self.width)
+
+    def group_words(self, layer: WeightedLayer) -> int:
+        """Words of one output channel as stored; one of narrower weights holds ``width / weight_bits``."""
+        return -(-self.column_words(layer) * layer.weight_bits // self.width)
+
+    def reads_in_place(self, layer: WeightedLayer, tile: Tile) -> bool:
+        """True if every column lies in the input tile as it is, so that nothing is gathered."""
+        shape, (height, width) = layer.shape, kernel_size(layer)
+        padded = shape.pad_top or shape.pad_left or shape.pad_bottom or shape.pad_right
+        rows = (tile.output_height - 1) * shape.stride_height + height
+        columns = (tile.output_width - 1) * shape.stride_width + width
+        inside = not padded and rows <= tile.input_height and columns <= tile.input_width
+        adjoining = height == 1 or width == tile.input_width
+        whole_words = lane_bytes(tile.input_channels, layer.inputs[0].bits) % 4 == 0
+        return inside and adjoining and whole_words and layer.inputs[0].bits == self.width
+
+    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
+        """Widened weights of the tile and four columns per core."""
+        layer = weighted(layer)
+        weights = 0
+        if layer.weight_bits < self.width:
+            words = self.group_words(layer) * (self.width // layer.weight_bits)
+            weights = -(-tile.output_channels // 4) * 16 * words
+        columns = 4 * 4 * self.column_words(layer) + 4
+        return weights + (0 if self.reads_in_place(layer, tile) else cores * columns)
+
+    def weight_bytes(self, layer: Layer, output_channels: int) -> int:
+        """Whole groups of four channels."""
+        return -(-output_channels // 4) * 16 * self.group_words(weighted(layer))
+
+    def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Blocks of the slowest core, plus gathering and widening."""
+        layer = weighted(layer)
+        cost, words = self.cycles, self.column_words(layer)
+        pixels, groups = tile.output_height * tile.output_width, -(-tile.output_channels // 4)
+        quads = -(-pixels // 4)
+        blocks = -(-quads * groups // cores)
+        if quads * groups == blocks * cores and blocks % groups == 0:
+            quads = blocks // groups
+        else:  # a core can begin within a quad and end within another
+            quads = min(quads, -(-(blocks - 1) // groups) + 1)
+        per_block = cost.block + cost.word * words + _extra_cycles(layer, cost)
+        cycles = cost.call + blocks * per_block + cost.quad * quads
+        if pixels % 4:  # the last core computes the last quad pixel by pixel
+            per_quad = (pixels % 4) * (cost.single_block + cost.single_word * words)
+            cycles += (
+                min(blocks, groups) * (per_quad - per_block) if pixels < 4 or per_quad > per_block else 0
+            )
+        if not self.reads_in_place(layer, tile):
+            per_word = cost.copy_word if layer.inputs[0].bits == self.width else cost.widen_word
+            column = cost.row * kernel_size(layer)[0] + per_word * words
+            cycles += min(4, pixels) * quads * column
+        if layer.weight_bits < self.width:
+            cycles += cost.expand_word * 4 * groups * words / cores
+        return cycles
+
+
+def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
+    """What a block's requantization costs beside that which needs no clamp and clips to [0, high]."""
+    parameters = layer.requantization
+    if parameters.low != 0:
+        return cost.general
+    return 0 if parameters.clamp is None else cost.clamp
+
+
+PORTABLE = portable_kernel("conv", "fbc_conv_args", "dense", Cost(200, 60, 60, 11))
+
+_COSTS = {
+    ("xpulpnn", 2): BlockCost(),
+    ("xpulpnn", 4): BlockCost(),
+    ("xpulpnn", 8): BlockCost(),
+    ("xpulpv2", 8): BlockCost(block=142, word=24.45, single_word=9.2),
+}
+"""Widths that each instruction set multiplies, narrowest first, and what it costs."""
+
+
+def _activations_fit(layer: Layer, width: int) -> bool:
+    return layer.inputs[0].bits <= width
+
+
+def _weights_fit(layer: Layer, width: int) -> bool:
+    return weighted(layer).weight_bits <= width
+
+
+def _weights_are_narrower(layer: Layer, width: int) -> bool:
+    return weighted(layer).weight_bits < width
+
+
+def _blocked_candidates(isa: str, width: int, cost: BlockCost) -> list[Candidate]:
+    """With and without a preparing kernel that widens the weights."""
+    function = f"fbc_conv_blocked_{width}"
+    kernel = BlockedKernel(
+        function,
+        "fbc_conv_args",
+        "blocked4",
+        4,
+        f"kernels/{function}.c",
+        Cost(0, 0, 0, 0),
+        width=width,
+        cycles=cost,
+    )
+    expanding = dataclasses.replace(kernel, prepare=f"fbc_expand_weights_{width}")
+    activations_fit, weights_fit, narrower = (
+        functools.partial(predicate, width=width)
+        for predicate in (_activations_fit, _weights_fit, _weights_are_narrower)
+    )
+    candidates = [Candidate(kernel, (isa,), (activations_fit, weights_fit))]
+    if width > 2:
+        candidates.insert(0, Candidate(expanding, (isa,), (activations_fit, narrower)))
+    return candidates
+
+
+CANDIDATES = (
+    *(
+        candidate
+        for (isa, width), cost in _COSTS.items()
+        for candidate in _blocked_candidates(isa, width, cost)
+    ),
+    Candidate(PORTABLE, isas=("portable",)),
+)
+"""Of convolutions and linear layers: the narrowest dot product that holds activations and weights."""
