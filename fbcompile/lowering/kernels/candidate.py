@@ -1,7 +1,7 @@
 """Candidates: a kernel, the instruction sets that it is meant for, and what a layer must satisfy.
 
-``choose.choose_kernel`` takes the first candidate of an operator that accepts the layer, so a family lists its
-fast kernels before its portable one.
+``choose.choose_kernel`` takes the first candidate of an operator that accepts the layer, so a family lists
+its fast kernels before its portable one.
 """
 
 from __future__ import annotations
