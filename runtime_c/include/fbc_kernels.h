@@ -3,7 +3,9 @@
  *
  * Layouts. Activations are HWC: a pixel is ceil(C * bits / 8) bytes, channels packed from the least significant bit,
  * two's complement if signed, left-over bits of a pixel 0. Weights are two's complement in the layout of the kernel
- * variant (see fbcompile/lowering/packing.py). Taps outside the input tile read 0.
+ * variant (see fbcompile/lowering/packing.py). Taps outside the input tile read 0. Channel-first: one plane after the
+ * other, a plane is ceil(H * W * bits / 8) bytes, its elements in row order packed from the least significant bit; only
+ * kernels that say so take or write it.
  *
  * Arithmetic. acc is int32; y = clip((clamp(acc) * multiplier[c] + addend[c]) >> shift, low, high), arithmetic shift,
  * where clamp(acc) is acc within [-clamp[c] - 1, clamp[c]]. Not wide: product and sum fit int32 (proved by the
@@ -56,6 +58,8 @@ typedef struct {
     uint8_t activation_signed;
     uint8_t weight_bits;
     uint8_t output_bits; /* 8, 4, 2 or 32 */
+    uint8_t input_channel_first;
+    uint8_t output_channel_first;
 } fbc_conv_args;
 
 /* Residual add: clip((a * multiplier_a + b * multiplier_b + addend) >> shift, low, high), in int32. */
