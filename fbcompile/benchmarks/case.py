@@ -10,7 +10,7 @@ import numpy as np
 from fbcompile.benchmarks import answer
 from fbcompile.errors import InternalError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.kernels import Tile
+from fbcompile.lowering.kernels import Kernel, Tile
 from fbcompile.lowering.network import (
     AddLayer,
     AveragePoolLayer,
@@ -22,6 +22,9 @@ from fbcompile.lowering.network import (
     Tensor,
     WeightedLayer,
 )
+
+DEFAULT_CORES = (1, 3, 8)
+"""Core counts that cases are tested on where their plan names none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,7 @@ class CaseSpec:
         wide: Requantize in 64 bits.
         data: ``random`` over the whole range, ``extreme`` (only smallest and largest) or ``clamped``
             (random, and the requantization clamps sums).
+        cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
     """
@@ -52,6 +56,7 @@ class CaseSpec:
     data: str = "random"
     input_channel_first: bool = False
     output_channel_first: bool = False
+    cores: tuple[int, ...] = DEFAULT_CORES
 
     @property
     def name(self) -> str:
@@ -79,18 +84,26 @@ class Case:
         spec: What it was made from.
         layer: What one kernel call computes as a whole.
         inputs: int64 arrays (C, H, W).
-        expected: int64 array (C, H, W).
+        expected: int64 array (C, H, W); of a concat with fewer input than output channels: ``earlier`` too.
+        earlier: Channels that stand in a concat's output already; the input's come behind them.
     """
 
     spec: CaseSpec
     layer: Layer
     inputs: tuple[IntArray, ...]
     expected: IntArray
+    earlier: IntArray | None = None
 
     @property
     def name(self) -> str:
         """Unique description."""
         return self.spec.name
+
+    def runs_with(self, kernel: Kernel) -> bool:
+        """True if the kernel knows the layouts of the case."""
+        spec = self.spec
+        takes = kernel.takes_channel_first or not spec.input_channel_first
+        return takes and (kernel.writes_channel_first or not spec.output_channel_first)
 
 
 def limits(bits: int, signed: bool) -> tuple[int, int]:
@@ -136,7 +149,10 @@ def make_case(spec: CaseSpec) -> Case:
     if shape.op == "requantize":
         parameters = _draw_requantization(rng, x, target, spec, 1)
         concat = ConcatLayer(spec.name, (source,), target, shape, (parameters,))
-        return Case(spec, concat, (x,), answer.requantized(parameters, x))
+        others = dataclasses.replace(target, channels=shape.output_channels - shape.input_channels)
+        earlier = _draw(rng, others, spec.data)
+        expected = np.concatenate([earlier, answer.requantized(parameters, x)])
+        return Case(spec, concat, (x,), expected, earlier)
     raise InternalError(f"no cases are made for the operator {shape.op!r}", where="kernel cases")
 
 

@@ -155,8 +155,14 @@ class Runner:
             raise InternalError("the driver wrote no results", where=_WHERE)
         return decode_results(results.read_bytes(), len(cases))
 
-    def problems(self, cases: Sequence[Case]) -> list[str]:
-        """Runs cases; what is wrong with the results, in words."""
+    def chosen(self, case: Case) -> Kernel | None:
+        """The kernel that computes a case on this target, or None if it does not know the case's layouts."""
+        kernel = choose_kernel(case.layer, self.target)
+        return kernel if case.runs_with(kernel) else None
+
+    def problems(self, plan: Sequence[Case]) -> list[str]:
+        """Runs the cases that the plan has for this number of cores; what is wrong, in words."""
+        cases = [case for case in plan if self.cores in case.spec.cores and self.chosen(case)]
         return [
             problem
             for case, result in zip(cases, self.run(cases), strict=True)

@@ -85,6 +85,15 @@ def expected_output(case: Case) -> bytes:
     return pack_activation(case.expected, case.layer.output.bits, channel_first=channel_first)
 
 
+def _initial_output(case: Case) -> bytes:
+    """What stands in the output before the call: earlier inputs of a concat in whole bytes, else rubbish."""
+    output = np.frombuffer(b"\xee" * len(expected_output(case)), np.uint8).copy()
+    if case.earlier is not None and len(case.earlier):
+        packed = pack_lanes(np.moveaxis(case.earlier, 0, -1), case.layer.output.bits)
+        output.reshape(*packed.shape[:2], -1)[..., : packed.shape[2]] = packed
+    return output.tobytes()
+
+
 def _encode(case: Case, kernel: Kernel, cores: int, functions: Sequence[str]) -> bytes:
     layer = case.layer
     packed = [
@@ -96,7 +105,7 @@ def _encode(case: Case, kernel: Kernel, cores: int, functions: Sequence[str]) ->
     requantization = _requantization(layer)
     channels = layer.output.channels if isinstance(layer, WeightedLayer) else 1
     parameters = (b"", b"") if requantization is None else pack_requantization(requantization, channels)
-    operands = [*packed, weights, *parameters, b"\xee" * len(expected_output(case))]
+    operands = [*packed, weights, *parameters, _initial_output(case)]
     scratch = kernel.scratch_bytes(layer, whole_tile(layer), cores)
     scalars = _scalars(case)
     prepare = functions.index(kernel.prepare) + 1 if kernel.prepare else 0
@@ -123,7 +132,7 @@ def _scalars(case: Case) -> list[int]:
     requantization = _requantization(layer)
     head = [0] * 5 if requantization is None else _requantization_scalars(requantization)
     if isinstance(layer, ConcatLayer):
-        return [*head, x.height * x.width, x.channels, y.channels, 0, x.bits, x.signed, y.bits]
+        return [*head, x.height * x.width, x.channels, y.channels, y.channels - x.channels, x.bits, x.signed, y.bits]
     window = (shape.kernel_height, shape.kernel_width)
     weight_bits = 0
     if isinstance(layer, WeightedLayer):

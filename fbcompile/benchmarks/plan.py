@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from fbcompile.benchmarks.case import CaseSpec
+from fbcompile.benchmarks.case import DEFAULT_CORES, CaseSpec
 from fbcompile.latency.key import LayerShape
 
 
@@ -30,10 +30,12 @@ def row_specs(row: dict[str, str]) -> Iterator[CaseSpec]:
 
     Columns: ``op``; ``input`` HxWxC; ``outputs`` (channels); ``kernel``, ``stride`` HxW; ``pads`` top left
     bottom right; ``activation`` u8|s4|...; ``weight`` 8|4|2; ``output`` 8, or u8, s8 with a given sign, or
-    ``same``; ``wide`` 0 or 1; ``data``; ``channel_first`` empty, input, output, or both with a blank.
+    ``same``; ``wide`` 0 or 1; ``data``; ``channel_first`` empty, input, output, or both with a blank;
+    ``cores`` 1|2|8.
     """
     shape = _row_shape(row)
     channel_first = row.get("channel_first", "").split()
+    cores = tuple(int(count) for count in row.get("cores", "").split("|") if count)
     for activation, weight, output in itertools.product(
         row["activation"].split("|"), row["weight"].split("|"), row["output"].split("|")
     ):
@@ -46,10 +48,11 @@ def row_specs(row: dict[str, str]) -> Iterator[CaseSpec]:
             weight_bits=int(weight),
             output_bits=int(output_type.lstrip("us")),
             output_signed=signed,
-            wide=row["wide"] == "1",
-            data=row["data"],
+            wide=row.get("wide") == "1",
+            data=row.get("data") or "random",
             input_channel_first="input" in channel_first,
             output_channel_first="output" in channel_first,
+            cores=cores or DEFAULT_CORES,
         )
 
 
