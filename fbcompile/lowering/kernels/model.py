@@ -67,6 +67,8 @@ class Kernel:
         cost: Its cost model on the target it was chosen for.
         prepare: C function that must run first, on the same arguments, through its own ``fbc_parallel``
             (kernels hold no barrier); empty if there is none.
+        takes_channel_first: It also reads a channel-first input tile.
+        writes_channel_first: It also writes a channel-first output tile.
     """
 
     function: str
@@ -76,6 +78,8 @@ class Kernel:
     source: str
     cost: Cost
     prepare: str = ""
+    takes_channel_first: bool = False
+    writes_channel_first: bool = False
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Bytes of scratch memory that one call needs; equals what the C side's size functions say."""
