@@ -1,4 +1,4 @@
-"""The platform over PMSIS calls compiles against their declarations and runs over pmsis_stubs/pmsis_host.c."""
+"""The platform over PMSIS calls compiles against their declarations and runs over an implementation."""
 
 from __future__ import annotations
 

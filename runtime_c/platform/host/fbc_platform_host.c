@@ -38,29 +38,32 @@ uint32_t fbc_core_count(void) {
 
 #if FBC_HOST_THREADS
 
-/* The work that core 0 hands to the others between two barriers; no kernel: the end. */
+/* The work that core 0 hands to the others; no kernel: the end. Two barriers, because to the thread sanitizer a core
+ * that leaves one late has seen all that the others did until they came to it again. */
 static struct {
     void (*kernel)(void *);
     void *args;
 } job;
-static pthread_barrier_t barrier;
+static pthread_barrier_t begin;
+static pthread_barrier_t end;
 static pthread_t threads[FBC_CORES];
 
 static void *work(void *core) {
     current_core = *(const uint32_t *)core;
     for (;;) {
-        pthread_barrier_wait(&barrier);
+        pthread_barrier_wait(&begin);
         if (job.kernel == NULL) {
             return NULL;
         }
         job.kernel(job.args);
-        pthread_barrier_wait(&barrier);
+        pthread_barrier_wait(&end);
     }
 }
 
 static int start_cores(void) {
     static uint32_t cores[FBC_CORES];
-    int status = pthread_barrier_init(&barrier, NULL, FBC_CORES);
+    int status = pthread_barrier_init(&begin, NULL, FBC_CORES);
+    status = status == 0 ? pthread_barrier_init(&end, NULL, FBC_CORES) : status;
     for (uint32_t core = 1; core < FBC_CORES && status == 0; core++) {
         cores[core] = core;
         status = pthread_create(&threads[core], NULL, work, &cores[core]);
@@ -70,7 +73,7 @@ static int start_cores(void) {
 
 static void stop_cores(void) {
     job.kernel = NULL;
-    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&begin);
     for (uint32_t core = 1; core < FBC_CORES; core++) {
         pthread_join(threads[core], NULL);
     }
@@ -79,9 +82,9 @@ static void stop_cores(void) {
 void fbc_parallel(void (*kernel)(void *), void *args) {
     job.kernel = kernel;
     job.args = args;
-    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&begin);
     kernel(args);
-    pthread_barrier_wait(&barrier);
+    pthread_barrier_wait(&end);
 }
 
 #else
