@@ -48,8 +48,8 @@ typedef struct {
     uint16_t output_height;
     uint16_t output_width;
     uint16_t output_channels;
-    uint8_t kernel_height;
-    uint8_t kernel_width;
+    uint16_t kernel_height;
+    uint16_t kernel_width;
     uint8_t stride_height;
     uint8_t stride_width;
     uint8_t pad_top;  /* rows of zeros above the tile: 0 for tiles that do not touch the border */
@@ -93,8 +93,8 @@ typedef struct {
     uint16_t channels;
     uint16_t output_height;
     uint16_t output_width;
-    uint8_t kernel_height;
-    uint8_t kernel_width;
+    uint16_t kernel_height;
+    uint16_t kernel_width;
     uint8_t stride_height;
     uint8_t stride_width;
     uint8_t pad_top;
