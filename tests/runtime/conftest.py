@@ -58,7 +58,9 @@ KERNELS = [
     "fbc_conv_blocked_2",
     "fbc_expand_weights_8",
     "fbc_expand_weights_4",
-    "fbc_depthwise_3x3",
+    "fbc_depthwise_3x3_to_8",
+    "fbc_depthwise_3x3_to_4",
+    "fbc_depthwise_3x3_to_2",
 ]
 L1_BYTES = 54 * 1024
 L2_BYTES = 1 << 20

@@ -47,7 +47,9 @@ static const kernel_entry kernels[] = {
     {fbc_conv_blocked_2, 'c', fbc_conv_blocked_2_scratch_bytes},
     {fbc_expand_weights_8, 'c', NULL},
     {fbc_expand_weights_4, 'c', NULL},
-    {fbc_depthwise_3x3, 'c', fbc_depthwise_3x3_scratch_bytes},
+    {fbc_depthwise_3x3_to_8, 'c', fbc_depthwise_3x3_to_8_scratch_bytes},
+    {fbc_depthwise_3x3_to_4, 'c', fbc_depthwise_3x3_to_4_scratch_bytes},
+    {fbc_depthwise_3x3_to_2, 'c', fbc_depthwise_3x3_to_2_scratch_bytes},
 };
 
 typedef union {
@@ -98,6 +100,8 @@ static void fill_conv(fbc_conv_args *a, const int32_t *s) {
     a->activation_signed = (uint8_t)s[18];
     a->weight_bits = (uint8_t)s[19];
     a->output_bits = (uint8_t)s[20];
+    a->input_channel_first = (uint8_t)s[21];
+    a->output_channel_first = (uint8_t)s[22];
 }
 
 static void fill_add(fbc_add_args *a, const int32_t *s) {
