@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
+from fbcompile.benchmarks.case import CaseSpec, make_case, whole_tile
+from fbcompile.benchmarks.driver import check
 from fbcompile.latency.key import LayerShape
 from fbcompile.lowering.kernels import choose_kernel
-from fbcompile.targets.loader import load_target
+from tests.runtime.runners import gvsoc_runner
 
 CONV = LayerShape("conv", 3, 3, 1, 1, 1, 1, 1, 1, 1, 16, 16, 32, 64)
 POINTWISE = LayerShape("conv", 1, 1, 1, 1, 0, 0, 0, 0, 1, 8, 16, 128, 128)
@@ -30,29 +30,18 @@ FLOORS = [
 ]
 
 
-def unsigned_case(runtime, shape, bits):
-    """A case whose output is unsigned, as behind a Relu: names are tried until the drawn sign is that."""
-    for attempt in range(50):
-        name = f"rate-{shape.op}-{shape.kernel_height}-{bits}-{attempt}"
-        case = runtime.make_case(name, shape.op, shape, ((bits, False), bits, bits), False, "random")
-        if not case.layer.output.signed:
-            return case
-    raise AssertionError("fifty coins fell on one side")
-
-
 @pytest.mark.gvsoc
 @pytest.mark.parametrize(("isa", "column"), [("xpulpnn", 2), ("xpulpv2", 3)])
-def test_kernels_are_as_fast_as_measured_and_predicted(runtime, gvsoc_home, tmp_path, isa, column):
+def test_kernels_are_as_fast_as_measured_and_predicted(gvsoc_home, tmp_path, isa, column):
     rows = [row for row in FLOORS if row[column] is not None]
-    cases = [unsigned_case(runtime, shape, bits) for shape, bits, *_ in rows]
-    target = dataclasses.replace(load_target("xpulpnn"), isa=isa)
-    results = runtime.gvsoc_runner(tmp_path, gvsoc_home, isa, 8).run(cases)
+    cases = [make_case(CaseSpec(shape, bits, False, bits, bits, False)) for shape, bits, *_ in rows]
+    runner = gvsoc_runner(tmp_path, gvsoc_home, isa, 8)
     problems = []
-    for row, case, result in zip(rows, cases, results, strict=True):
-        kernel = choose_kernel(case.layer, target)
-        problems += runtime.check(case, result, kernel, 8)
+    for row, case, result in zip(rows, cases, runner.run(cases), strict=True):
+        kernel = choose_kernel(case.layer, runner.target)
+        problems += check(case, result, kernel, 8)
         rate = row[0].macs / result.cycles
-        predicted = kernel.compute_cycles(case.layer, runtime.whole_tile(case.layer), 8)
+        predicted = kernel.compute_cycles(case.layer, whole_tile(case.layer), 8)
         if rate < row[column]:
             problems.append(f"{case.name}: {rate:.2f} MAC/cycle, floor {row[column]}")
         if abs(predicted / result.cycles - 1) > 0.05:

@@ -8,6 +8,7 @@ from fbcompile.lowering.kernels.candidate import (
     SIMD,
     Candidate,
     Predicate,
+    activations_of_8_bits,
     channels_in_fours,
     kernel_is_3x3,
     narrow_output,
@@ -96,7 +97,7 @@ class DepthwiseKernel(Kernel):
         cut = self._cut(layer, tile, cores)
         units = -(-cut.groups * cut.bands // cores)
         groups = -(-units // cut.bands)
-        quad_row = self.quad_row
+        quad_row = self.plane_quad_row if tile.input_channel_first else self.quad_row
         output = self.output[layer.shape.stride_width - 1] + self._requantization(weighted(layer))
         strips = 2 * -(-tile.output_width // 2)
         per_unit = self.unit + cut.quads * (self.quad + quad_row * cut.input_rows)
@@ -114,29 +115,29 @@ class DepthwiseKernel(Kernel):
         return 0 if parameters.clamp is None else self.clamp
 
 
-def _strip_kernel(output_bits: int) -> DepthwiseKernel:
-    function = f"fbc_depthwise_3x3_to_{output_bits}"
-    return DepthwiseKernel(
-        function, "fbc_conv_args", "depthwise", 4, f"kernels/{function}.c", Cost(500, 0, 0, 0)
-    )
-
-
-def _output_of(bits: int) -> Predicate:
-    def has_width(layer: Layer) -> bool:
+def _output_has(bits: int) -> Predicate:
+    def holds(layer: Layer) -> bool:
         return layer.output.bits == bits
 
-    return has_width
+    return holds
 
 
-def _strip_candidate(output_bits: int) -> Candidate:
+def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
+    """Of layers with outputs of that width: those with 8-bit activations, which may be channel-first, and the rest."""
+    function = f"fbc_depthwise_3x3_to_{output_bits}"
+    kernel = DepthwiseKernel(
+        function, "fbc_conv_args", "depthwise", 4, f"kernels/{function}.c", Cost(500, 0, 0, 0)
+    )
     predicates = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, narrow_output)
-    return Candidate(_strip_kernel(output_bits), SIMD, (*predicates, _output_of(output_bits)))
+    predicates = (*predicates, _output_has(output_bits))
+    planes = dataclasses.replace(kernel, takes_channel_first=True)
+    return Candidate(planes, SIMD, (*predicates, activations_of_8_bits)), Candidate(kernel, SIMD, predicates)
 
 
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
 CANDIDATES = (
-    *(_strip_candidate(bits) for bits in (8, 4, 2)),
+    *(candidate for bits in (8, 4, 2) for candidate in _strip_candidates(bits)),
     Candidate(PORTABLE, predicates=(is_depthwise,)),
 )
 """Of depthwise layers whose channels are not multiplied; others are dense convolutions with zeros."""
