@@ -59,6 +59,10 @@ KERNELS = [
     "fbc_expand_weights_8",
     "fbc_expand_weights_4",
     "fbc_depthwise_3x3",
+    "fbc_add_fours",
+    "fbc_max_pool_words",
+    "fbc_average_pool_words",
+    "fbc_concat_fours",
 ]
 L1_BYTES = 54 * 1024
 L2_BYTES = 1 << 20

@@ -48,6 +48,10 @@ static const kernel_entry kernels[] = {
     {fbc_expand_weights_8, 'c', NULL},
     {fbc_expand_weights_4, 'c', NULL},
     {fbc_depthwise_3x3, 'c', fbc_depthwise_3x3_scratch_bytes},
+    {fbc_add_fours, 'a', NULL},
+    {fbc_max_pool_words, 'p', NULL},
+    {fbc_average_pool_words, 'p', NULL},
+    {fbc_concat_fours, 'k', NULL},
 };
 
 typedef union {
