@@ -32,6 +32,38 @@ FOR_EACH_PAIR(FBC_DEFINE_ADD_FOURS)
         fbc_add_fours_##bits_a##_##bits_b##_##output_bits##_##kind##_##flip,
 static const add_function functions[3][3][3][2][2] = {FOR_EACH_PAIR(ENTRY)};
 
+#define FOR_EACH_HALVES_KIND(X, output_bits) \
+    X(output_bits, UNSIGNED, 0) \
+    X(output_bits, UNSIGNED, 1) \
+    X(output_bits, SIGNED, 0) \
+    X(output_bits, SIGNED, 1)
+#define FOR_EACH_HALVES(X) \
+    FOR_EACH_HALVES_KIND(X, 8) \
+    FOR_EACH_HALVES_KIND(X, 4) \
+    FOR_EACH_HALVES_KIND(X, 2)
+
+FOR_EACH_HALVES(FBC_DEFINE_ADD_HALVES)
+
+#define HALVES_ENTRY(output_bits, kind, flip) \
+    [FBC_WIDTH_INDEX(output_bits)][FBC_CLIP_##kind][flip] = fbc_add_halves_##output_bits##_##kind##_##flip,
+static const add_function halves_functions[3][2][2] = {FOR_EACH_HALVES(HALVES_ENTRY)};
+
+/* True if dot products of half words can be used. */
+FBC_INLINE uint32_t fits_halves(const fbc_add_args *args) {
+    return args->bits_a == 8u && args->bits_b == 8u && args->multiplier_a == (int16_t)args->multiplier_a &&
+           args->multiplier_b == (int16_t)args->multiplier_b;
+}
+
+static add_function choose_function(const fbc_add_args *args) {
+    const uint32_t output = FBC_WIDTH_INDEX(args->output_bits);
+    const fbc_clip_kind clip = args->low == 0 ? FBC_CLIP_UNSIGNED : FBC_CLIP_SIGNED;
+    const uint32_t flips = args->signed_a || args->signed_b;
+    if (fits_halves(args)) {
+        return halves_functions[output][clip][flips];
+    }
+    return functions[FBC_WIDTH_INDEX(args->bits_a)][FBC_WIDTH_INDEX(args->bits_b)][output][clip][flips];
+}
+
 /* True if the lanes of all three tensors follow each other without left-over bits between the pixels. */
 FBC_INLINE uint32_t is_one_row(const fbc_add_args *args) {
     const uint32_t narrowest = args->bits_a < args->bits_b ? args->bits_a : args->bits_b;
@@ -69,9 +101,7 @@ void fbc_add_fours(void *arguments) {
     const uint32_t elements = one_row ? args.pixels * args.channels : args.channels;
     const uint32_t offset = fbc_sign_offset(args.bits_a, args.signed_a) * (uint32_t)args.multiplier_a +
                             fbc_sign_offset(args.bits_b, args.signed_b) * (uint32_t)args.multiplier_b;
-    const add_function add =
-        functions[FBC_WIDTH_INDEX(args.bits_a)][FBC_WIDTH_INDEX(args.bits_b)][FBC_WIDTH_INDEX(args.output_bits)]
-                 [args.low == 0 ? FBC_CLIP_UNSIGNED : FBC_CLIP_SIGNED][args.signed_a || args.signed_b];
+    const add_function add = choose_function(&args);
     fbc_four_share share = fbc_core_fours(one_row ? 1u : args.pixels, elements);
     while (share.left.begin < share.left.end) {
         const fbc_four_run run = fbc_next_fours(&share);

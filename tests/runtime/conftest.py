@@ -178,7 +178,8 @@ def make_case(name: str, op: str, shape: LayerShape, types: tuple, wide: bool, d
         other_signed = bool(rng.integers(2))
         other = dataclasses.replace(source, name="b", bits=weight_bits, signed=other_signed)
         b = draw(rng, x.shape, weight_bits, other_signed, data)
-        first, second = int(rng.integers(1, 1 << 20)), -int(rng.integers(1, 1 << 20))
+        limit = 1 << (15 if data == "halves" else 20)
+        first, second = int(rng.integers(1, limit)), -int(rng.integers(1, limit))
         wanted = max(0, int(np.ceil(np.log2(np.abs(first * x + second * b).max() / (1 << output_bits) + 1))))
         addend = 1 << wanted >> 1
         y = np.clip((first * x + second * b + addend) >> wanted, target_low(target), target_high(target))

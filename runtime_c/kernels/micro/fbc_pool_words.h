@@ -239,17 +239,39 @@ FBC_INLINE void fbc_sum_words(const uint8_t *input, uint32_t step, uint32_t pixe
 
 #endif
 
-/* Adds the plain sums of the lanes of one word to `totals`. */
-FBC_INLINE void fbc_add_lane_sums(const uint32_t *sums, uint32_t bits, int32_t *totals) {
+/* The plain sums of lane `lane` of the sums, and of those that share it, go to totals (fresh) or are added to them. */
+FBC_INLINE void fbc_take_lane_sum(const uint32_t *sums, uint32_t lane, uint32_t bits, int32_t *totals, uint32_t fresh) {
     const uint32_t count = fbc_sum_count(bits), wide = fbc_sum_bits(bits);
     const uint32_t mask = (1u << wide) - 1u;
-    for (uint32_t i = 0; i < 32u / wide; i++) {
-        uint32_t above = 0;
-        for (uint32_t k = count; k-- > 0u;) {
-            const uint32_t sum = sums[k] >> i * wide;
-            totals[i * count + k] += (int32_t)((sum - (above << bits)) & mask);
-            above = sum;
-        }
+    const uint32_t sum0 = sums[0] >> lane * wide, sum1 = sums[1] >> lane * wide;
+    totals += lane * count;
+    totals[0] = (fresh ? 0 : totals[0]) + (int32_t)((sum0 - (sum1 << bits)) & mask);
+    if (count == 2u) {
+        totals[1] = (fresh ? 0 : totals[1]) + (int32_t)(sum1 & mask);
+        return;
+    }
+    const uint32_t sum2 = sums[2] >> lane * wide, sum3 = sums[3] >> lane * wide;
+    totals[1] = (fresh ? 0 : totals[1]) + (int32_t)((sum1 - (sum2 << bits)) & mask);
+    totals[2] = (fresh ? 0 : totals[2]) + (int32_t)((sum2 - (sum3 << bits)) & mask);
+    totals[3] = (fresh ? 0 : totals[3]) + (int32_t)(sum3 & mask);
+}
+
+/* The plain sums of all lanes of what fbc_sum_words summed. */
+FBC_INLINE void fbc_take_lane_sums(const uint32_t sums[FBC_SUM_WORDS], uint32_t bits, int32_t *totals, uint32_t fresh) {
+    fbc_take_lane_sum(sums, 0u, bits, totals, fresh);
+    fbc_take_lane_sum(sums, 1u, bits, totals, fresh);
+    if (bits != 8u) {
+        fbc_take_lane_sum(sums, 2u, bits, totals, fresh);
+        fbc_take_lane_sum(sums, 3u, bits, totals, fresh);
+    }
+    if (bits != 2u) {
+        totals += 32u / bits;
+        fbc_take_lane_sum(sums + 2, 0u, bits, totals, fresh);
+        fbc_take_lane_sum(sums + 2, 1u, bits, totals, fresh);
+    }
+    if (bits == 4u) {
+        fbc_take_lane_sum(sums + 2, 2u, bits, totals, fresh);
+        fbc_take_lane_sum(sums + 2, 3u, bits, totals, fresh);
     }
 }
 
