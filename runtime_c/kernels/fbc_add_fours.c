@@ -71,8 +71,8 @@ FBC_INLINE uint32_t is_one_row(const fbc_add_args *args) {
     return args->pixels == 1u || (args->channels * bits & 7u) == 0u;
 }
 
-static void add_rest(const fbc_add_args *args, const uint8_t *row_a, const uint8_t *row_b, uint8_t *output,
-                     fbc_range lanes) {
+static __attribute__((noinline)) void add_rest(const fbc_add_args *args, const uint8_t *row_a, const uint8_t *row_b,
+                                               uint8_t *output, fbc_range lanes) {
     for (uint32_t i = lanes.begin; i < lanes.end; i++) {
         const int32_t sum = fbc_read_lane(row_a, i, args->bits_a, args->signed_a) * args->multiplier_a +
                             fbc_read_lane(row_b, i, args->bits_b, args->signed_b) * args->multiplier_b + args->addend;
@@ -124,6 +124,8 @@ void fbc_add_fours(void *arguments) {
         }
         const uint32_t rest = run.first + 4u * run.fours;
         const fbc_range lanes = {rest, rest + run.rest};
-        add_rest(&args, row_a, row_b, output, lanes);
+        if (run.rest > 0u) {
+            add_rest(&args, row_a, row_b, output, lanes);
+        }
     }
 }

@@ -44,8 +44,9 @@ static uint32_t is_copy(const fbc_concat_args *args) {
            keeps_value(&args->requantization, low + (int32_t)range - 1);
 }
 
-static void requantize_rest(const fbc_concat_args *args, const uint8_t *input, uint8_t *output, uint32_t lane,
-                            uint32_t count, uint32_t output_lane) {
+static __attribute__((noinline)) void requantize_rest(const fbc_concat_args *args, const uint8_t *input,
+                                                      uint8_t *output, uint32_t lane, uint32_t count,
+                                                      uint32_t output_lane) {
     for (uint32_t i = 0; i < count; i++) {
         const int32_t value = fbc_read_lane(input, lane + i, args->activation_bits, args->activation_signed);
         fbc_write_lane(output, output_lane + lane + i, args->output_bits,
@@ -55,7 +56,7 @@ static void requantize_rest(const fbc_concat_args *args, const uint8_t *input, u
 
 /* Where the input does not begin at a byte of the output, its first lanes join a byte that the input before it began: a
  * core takes whole pixels. */
-static void requantize_pixels(const fbc_concat_args *args) {
+static __attribute__((noinline)) void requantize_pixels(const fbc_concat_args *args) {
     const uint32_t input_bytes = fbc_lane_bytes(args->channels, args->activation_bits);
     const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
     const fbc_range pixels = fbc_core_range(args->pixels);
@@ -84,7 +85,9 @@ static void requantize_run(const fbc_concat_args *args, requantize_function requ
     if (run->fours > 0u) {
         requantize(&block);
     }
-    requantize_rest(args, input, output, run->first + 4u * run->fours, run->rest, 0u);
+    if (run->rest > 0u) {
+        requantize_rest(args, input, output, run->first + 4u * run->fours, run->rest, 0u);
+    }
 }
 
 void fbc_concat_fours(void *arguments) {

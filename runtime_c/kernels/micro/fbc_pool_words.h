@@ -239,40 +239,47 @@ FBC_INLINE void fbc_sum_words(const uint8_t *input, uint32_t step, uint32_t pixe
 
 #endif
 
-/* The plain sums of lane `lane` of the sums, and of those that share it, go to totals (fresh) or are added to them. */
-FBC_INLINE void fbc_take_lane_sum(const uint32_t *sums, uint32_t lane, uint32_t bits, int32_t *totals, uint32_t fresh) {
-    const uint32_t count = fbc_sum_count(bits), wide = fbc_sum_bits(bits);
+/* Writes a sum (fresh) or adds to one. */
+FBC_INLINE void fbc_take_sum(int32_t *total, uint32_t sum, uint32_t fresh) {
+    *total = (fresh ? 0 : *total) + (int32_t)sum;
+}
+
+/* The plain sums of a word of 8 or 4 bits. */
+FBC_INLINE void fbc_take_two(uint32_t sum0, uint32_t sum1, uint32_t bits, int32_t *totals, uint32_t fresh) {
+    const uint32_t wide = fbc_sum_bits(bits);
     const uint32_t mask = (1u << wide) - 1u;
-    const uint32_t sum0 = sums[0] >> lane * wide, sum1 = sums[1] >> lane * wide;
-    totals += lane * count;
-    totals[0] = (fresh ? 0 : totals[0]) + (int32_t)((sum0 - (sum1 << bits)) & mask);
-    if (count == 2u) {
-        totals[1] = (fresh ? 0 : totals[1]) + (int32_t)(sum1 & mask);
-        return;
+    fbc_take_sum(totals, (sum0 - (sum1 << bits)) & mask, fresh);
+    fbc_take_sum(totals + 1, sum1 & mask, fresh);
+    fbc_take_sum(totals + 2, ((sum0 >> wide) - (sum1 >> wide << bits)) & mask, fresh);
+    fbc_take_sum(totals + 3, sum1 >> wide & mask, fresh);
+    if (bits == 4u) {
+        fbc_take_sum(totals + 4, ((sum0 >> 16) - (sum1 >> 16 << bits)) & mask, fresh);
+        fbc_take_sum(totals + 5, sum1 >> 16 & mask, fresh);
+        fbc_take_sum(totals + 6, ((sum0 >> 24) - (sum1 >> 24 << bits)) & mask, fresh);
+        fbc_take_sum(totals + 7, sum1 >> 24, fresh);
     }
-    const uint32_t sum2 = sums[2] >> lane * wide, sum3 = sums[3] >> lane * wide;
-    totals[1] = (fresh ? 0 : totals[1]) + (int32_t)((sum1 - (sum2 << bits)) & mask);
-    totals[2] = (fresh ? 0 : totals[2]) + (int32_t)((sum2 - (sum3 << bits)) & mask);
-    totals[3] = (fresh ? 0 : totals[3]) + (int32_t)(sum3 & mask);
+}
+
+/* The plain sums of a byte of 2 bits. */
+FBC_INLINE void fbc_take_four(const uint32_t sums[FBC_SUM_WORDS], uint32_t shift, int32_t *totals, uint32_t fresh) {
+    const uint32_t sum0 = sums[0] >> shift, sum1 = sums[1] >> shift, sum2 = sums[2] >> shift, sum3 = sums[3] >> shift;
+    fbc_take_sum(totals, (sum0 - (sum1 << 2)) & 0xFFu, fresh);
+    fbc_take_sum(totals + 1, (sum1 - (sum2 << 2)) & 0xFFu, fresh);
+    fbc_take_sum(totals + 2, (sum2 - (sum3 << 2)) & 0xFFu, fresh);
+    fbc_take_sum(totals + 3, sum3 & 0xFFu, fresh);
 }
 
 /* The plain sums of all lanes of what fbc_sum_words summed. */
 FBC_INLINE void fbc_take_lane_sums(const uint32_t sums[FBC_SUM_WORDS], uint32_t bits, int32_t *totals, uint32_t fresh) {
-    fbc_take_lane_sum(sums, 0u, bits, totals, fresh);
-    fbc_take_lane_sum(sums, 1u, bits, totals, fresh);
-    if (bits != 8u) {
-        fbc_take_lane_sum(sums, 2u, bits, totals, fresh);
-        fbc_take_lane_sum(sums, 3u, bits, totals, fresh);
-    }
     if (bits != 2u) {
-        totals += 32u / bits;
-        fbc_take_lane_sum(sums + 2, 0u, bits, totals, fresh);
-        fbc_take_lane_sum(sums + 2, 1u, bits, totals, fresh);
+        fbc_take_two(sums[0], sums[1], bits, totals, fresh);
+        fbc_take_two(sums[2], sums[3], bits, totals + 32u / bits, fresh);
+        return;
     }
-    if (bits == 4u) {
-        fbc_take_lane_sum(sums + 2, 2u, bits, totals, fresh);
-        fbc_take_lane_sum(sums + 2, 3u, bits, totals, fresh);
-    }
+    fbc_take_four(sums, 0u, totals, fresh);
+    fbc_take_four(sums, 8u, totals + 4, fresh);
+    fbc_take_four(sums, 16u, totals + 8, fresh);
+    fbc_take_four(sums, 24u, totals + 12, fresh);
 }
 
 #endif
