@@ -38,6 +38,7 @@ class CaseSpec:
         weight_bits: Width of the weights, of an add's second input, or 0.
         output_bits: Width of the output.
         output_signed: Its sign; None draws one (32-bit outputs are signed, max pooling keeps the input's).
+        second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
         data: ``random`` over the whole range, ``extreme`` (only smallest and largest) or ``clamped``
             (random, and the requantization clamps sums).
@@ -52,6 +53,7 @@ class CaseSpec:
     weight_bits: int
     output_bits: int
     output_signed: bool | None = None
+    second_signed: bool | None = None
     wide: bool = False
     data: str = "random"
     input_channel_first: bool = False
@@ -65,9 +67,10 @@ class CaseSpec:
         pads = f"p{s.pad_top}{s.pad_left}{s.pad_bottom}{s.pad_right}"
         size = f"{s.input_height}x{s.input_width}x{s.input_channels}-{s.output_channels}"
         window = f"k{s.kernel_height}x{s.kernel_width}-s{s.stride_height}x{s.stride_width}-{pads}"
-        output_sign = "" if self.output_signed is None else "us"[self.output_signed]
-        types = f"{'us'[self.activation_signed]}{self.activation_bits}w{self.weight_bits}"
-        words = [s.op, size, window, f"{types}o{output_sign}{self.output_bits}", self.data]
+        activation = f"{'us'[self.activation_signed]}{self.activation_bits}"
+        weight = f"w{_sign(self.second_signed)}{self.weight_bits}"
+        output = f"o{_sign(self.output_signed)}{self.output_bits}"
+        words = [s.op, size, window, activation + weight + output, self.data]
         marks = {
             "wide": self.wide,
             "channel_first_input": self.input_channel_first,
@@ -104,6 +107,10 @@ class Case:
         spec = self.spec
         takes = kernel.takes_channel_first or not spec.input_channel_first
         return takes and (kernel.writes_channel_first or not spec.output_channel_first)
+
+
+def _sign(signed: bool | None) -> str:
+    return "" if signed is None else "us"[signed]
 
 
 def limits(bits: int, signed: bool) -> tuple[int, int]:
@@ -186,7 +193,8 @@ def _weighted_case(
 
 
 def _add_case(rng: np.random.Generator, spec: CaseSpec, source: Tensor, target: Tensor, x: IntArray) -> Case:
-    other = dataclasses.replace(source, name="b", bits=spec.weight_bits, signed=bool(rng.integers(2)))
+    signed = bool(rng.integers(2)) if spec.second_signed is None else spec.second_signed
+    other = dataclasses.replace(source, name="b", bits=spec.weight_bits, signed=signed)
     b = _draw(rng, other, spec.data)
     first, second = int(rng.integers(1, 1 << 20)), -int(rng.integers(1, 1 << 20))
     total = first * x + second * b
