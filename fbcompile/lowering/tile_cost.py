@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fbcompile.lowering.kernels import Kernel
-from fbcompile.lowering.network import Layer, WeightedLayer
-from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes
+from fbcompile.lowering.network import Layer
+from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes, weight_block
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -208,7 +208,13 @@ class _Operand:
 
 
 def candidate_costs(
-    layer: Layer, kernel: Kernel, geometry: LayerGeometry, granule: int, dma: DmaCost, all_columns: bool
+    layer: Layer,
+    kernel: Kernel,
+    geometry: LayerGeometry,
+    granule: int,
+    dma: DmaCost,
+    all_columns: bool,
+    weights_once: bool = False,
 ) -> Candidates:
     """Costs of all candidates of one layer.
 
@@ -219,19 +225,19 @@ def candidate_costs(
         granule: Multiple of the channels of a tile.
         dma: Cost of transfers.
         all_columns: Try every balanced column size instead of a few.
+        weights_once: Only tilings that load every weight once, which can be streamed through L2.
     """
     outputs = geometry.output.channels
     channels = (
         [outputs] if geometry.family == "pixelwise" else balanced_sizes(outputs, granule, aligned=(2, 4))
     )
-    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels)
-    weight_sizes = [size[grid.pick] for size in _weight_bytes(layer, kernel, channels)]
-    all_weights = sum(int(size[0]) for size in _weight_bytes(layer, kernel, [outputs]))
+    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels, 1 if weights_once else 2)
+    weight_sizes, all_weights = _weight_bytes(layer, kernel, channels)
     source = _input_operand(grid, dma)
-    weights = _weight_operand(grid, dma, all_weights)
+    weights = _weight_operand(grid, dma, all_weights[grid.pick])
     target = _output_operand(grid, dma)
     every, extra = (a + b for a, b in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True))
-    sizes = _buffer_sizes(grid, channels, source, weight_sizes)
+    sizes = _buffer_sizes(grid, channels, source, weight_sizes[grid.pick])
     used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
     traffic = sum(
         (operand.loads * operand.bytes for operand in (source, weights, target)), np.zeros(used.shape)
@@ -254,9 +260,9 @@ def candidate_costs(
     )
 
 
-def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int]) -> _Grid:
+def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int], orders: int) -> _Grid:
     rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
-    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), 2, 2)).reshape(5, -1)
+    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), orders, 2)).reshape(5, -1)
     row_tiles, row_sum, row_largest = _axis_numbers(geometry.rows, rows)
     column_tiles, column_sum, column_largest = _axis_numbers(geometry.columns, columns)
     size_channels = np.array(channels)[c]
@@ -308,10 +314,10 @@ def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     return _Operand(_tile_transfer(grid, dma, rows, pixels, data, False), data, loads)
 
 
-def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: int) -> _Operand:
+def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
     channel_tiles = grid.counts[2]
     data = all_bytes / channel_tiles
-    copies = np.full(data.shape, 3.0 if all_bytes else 0.0)
+    copies = np.where(all_bytes > 0, 1.0, 0.0)
     loads = np.where(grid.stationary | (channel_tiles == 1), channel_tiles, grid.tiles)
     return _Operand(dma.cycles(copies, copies, data), data, loads)
 
@@ -325,7 +331,7 @@ def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
 
 
 def _buffer_sizes(
-    grid: _Grid, channels: list[int], source: _Operand, weights: list[Integers]
+    grid: _Grid, channels: list[int], source: _Operand, weights: Integers
 ) -> dict[str, tuple[Integers, Integers]]:
     """Bytes and copies of each L1 buffer: two copies of what is moved more than once, if double buffered."""
 
@@ -341,15 +347,14 @@ def _buffer_sizes(
         pixel = tensor.pixel_bytes if geometry.family == "pixelwise" else input_slices
         sizes[f"input_{number}"] = (pixels * pixel, copies(source.loads))
     sizes["output"] = (grid.sizes[0] * grid.sizes[1] * output_slices, copies(grid.tiles))
-    for name, size in zip(("weights", "scale", "addend"), weights, strict=True):
-        sizes[name] = (size, copies(grid.counts[2]))
+    sizes["weights"] = (weights, copies(grid.counts[2]))
     return sizes
 
 
-def _weight_bytes(layer: Layer, kernel: Kernel, channels: list[int]) -> tuple[Integers, ...]:
-    """Bytes of weights, scales and addends of that many output channels; zeros for layers without."""
-    if not isinstance(layer, WeightedLayer):
-        return tuple(np.zeros(len(channels), dtype=np.int64) for _ in range(3))
-    weights = np.array([kernel.weight_bytes(layer, n) for n in channels], dtype=np.int64)
-    numbers = np.array(channels, dtype=np.int64)
-    return weights, 8 * numbers, (8 if layer.requantization.wide else 4) * numbers
+def _weight_bytes(layer: Layer, kernel: Kernel, channels: list[int]) -> tuple[Integers, Integers]:
+    """For each tile size: bytes of a block of so many output channels, and of all blocks of the layer."""
+    total = layer.output.channels
+    blocks = [weight_block(layer, kernel, n).bytes for n in channels]
+    rests = [weight_block(layer, kernel, total % n).bytes for n in channels]
+    sums = [total // n * block + rest for n, block, rest in zip(channels, blocks, rests, strict=True)]
+    return np.array(blocks, dtype=np.int64), np.array(sums, dtype=np.int64)
