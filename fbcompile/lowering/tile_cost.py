@@ -15,13 +15,17 @@ from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
-TILE_CYCLES = 950.0
-"""Cycles of core 0 per tile beside kernel and transfers: tile position, transfers, argument struct.
+TILE_CYCLES = 460.0
+"""Cycles of core 0 per tile beside kernel and transfers: next position, transfers, arguments.
 
-Measured on GVSOC with 1 to 72 tiles a layer: 700 to 1800, mostly instruction cache misses.
+Measured on GVSOC, as the following ones, on MobileNetV1-0.25-96 and -1.0-128; mostly instruction cache misses.
 """
-LAYER_CYCLES = 1600.0
+LOOP_CYCLES = 900.0
+"""Once per layer of several tiles: the loop comes into the instruction cache."""
+LAYER_CYCLES = 900.0
 """The same per layer: entering the layer function with cold caches."""
+COPY_CYCLES = 66.0
+"""Of core 0 per transfer beyond one an operand and tile: slices of pixels of parts of rows are one a row."""
 CONTENTION = 0.05
 """Cycles that the kernels lose per cycle of transfers: the DMA takes L1 banks from the cores."""
 
@@ -195,11 +199,13 @@ class _Operand:
         cycles: DMA cycles of one tile of it.
         bytes: Bytes of one tile of it, in the mean.
         loads: How often one is moved.
+        copies: Transfers of one tile.
     """
 
     cycles: Numbers
     bytes: Numbers
     loads: Numbers
+    copies: Numbers
 
     def split(self, tiles: Numbers) -> tuple[Numbers, Numbers]:
         """Cycles if moved for every tile, and cycles if moved for some; one of both is 0."""
@@ -253,11 +259,18 @@ def candidate_costs(
         every_load=every,
         outer_load=extra,
         store=target.cycles,
-        overhead=LAYER_CYCLES + grid.tiles * TILE_CYCLES + CONTENTION * traffic / dma.bytes_per_cycle,
+        overhead=_overhead(grid, source, target) + CONTENTION * traffic / dma.bytes_per_cycle,
         l1_bytes=used,
         traffic_bytes=np.rint(traffic).astype(np.int64),
         sizes=sizes,
     )
+
+
+def _overhead(grid: _Grid, *operands: _Operand) -> Numbers:
+    """Cycles of core 0 beside kernels and transfers."""
+    loop = np.where(grid.tiles > 1, LOOP_CYCLES, 0.0)
+    rows = sum((operand.loads * (operand.copies - 1) for operand in operands), np.zeros(grid.tiles.shape))
+    return LAYER_CYCLES + loop + grid.tiles * TILE_CYCLES + rows * COPY_CYCLES
 
 
 def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int], orders: int) -> _Grid:
@@ -286,13 +299,14 @@ def _axis_numbers(axis: Axis, sizes: list[int]) -> tuple[Numbers, Numbers, Numbe
     return numbers[:, 0], numbers[:, 1], numbers[:, 2]
 
 
-def _tile_transfer(
-    grid: _Grid, dma: DmaCost, rows: Numbers, pixels: Numbers, data: Numbers, sliced: Any
-) -> Numbers:
-    """Cycles to move a tile: slices of pixels are a line each, parts of rows too, whole rows are one line."""
+def _tile_operand(
+    grid: _Grid, dma: DmaCost, rows: Numbers, pixels: Numbers, data: Numbers, loads: Numbers, sliced: Any
+) -> _Operand:
+    """Transfers of a tile: slices of pixels are a line each, parts of rows too, whole rows are one line."""
     narrow = grid.counts[1] > 1
     lines = np.where(sliced, pixels, np.where(narrow, rows, 1.0))
-    return dma.cycles(np.where(sliced & narrow, rows, 1.0), lines, data)
+    copies = np.where(sliced & narrow, rows, 1.0)
+    return _Operand(dma.cycles(copies, lines, data), data, loads, copies)
 
 
 def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
@@ -301,17 +315,15 @@ def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     pixels = grid.input_rows[0] * grid.input_columns[0] / spatial
     rows = grid.input_rows[0] / grid.counts[0]
     if geometry.family == "pixelwise":
-        parts = [pixels * tensor.pixel_bytes for tensor in geometry.inputs]
-        cycles = sum(
-            (_tile_transfer(grid, dma, rows, pixels, part, False) for part in parts), np.zeros(tiles.shape)
-        )
-        return _Operand(cycles, sum(parts, np.zeros(tiles.shape)), tiles)
+        data = pixels * sum(tensor.pixel_bytes for tensor in geometry.inputs)
+        copies = np.full(tiles.shape, float(len(geometry.inputs)))
+        return _Operand(dma.cycles(copies, copies, data), data, tiles, copies)
     data = pixels * geometry.inputs[0].pixel_bytes
     if geometry.family == "channelwise":
         data = data / channel_tiles
-        return _Operand(_tile_transfer(grid, dma, rows, pixels, data, channel_tiles > 1), data, tiles)
+        return _tile_operand(grid, dma, rows, pixels, data, tiles, channel_tiles > 1)
     loads = np.where(grid.stationary & (spatial > 1) & (channel_tiles > 1), tiles, spatial)
-    return _Operand(_tile_transfer(grid, dma, rows, pixels, data, False), data, loads)
+    return _tile_operand(grid, dma, rows, pixels, data, loads, False)
 
 
 def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
@@ -319,7 +331,7 @@ def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
     data = all_bytes / channel_tiles
     copies = np.where(all_bytes > 0, 1.0, 0.0)
     loads = np.where(grid.stationary | (channel_tiles == 1), channel_tiles, grid.tiles)
-    return _Operand(dma.cycles(copies, copies, data), data, loads)
+    return _Operand(dma.cycles(copies, copies, data), data, loads, copies)
 
 
 def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
@@ -327,7 +339,7 @@ def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     pixels = geometry.rows.output_size * geometry.columns.output_size / grid.spatial
     rows = geometry.rows.output_size / grid.counts[0]
     data = pixels * geometry.output.pixel_bytes / grid.counts[2]
-    return _Operand(_tile_transfer(grid, dma, rows, pixels, data, grid.counts[2] > 1), data, grid.tiles)
+    return _tile_operand(grid, dma, rows, pixels, data, grid.tiles, grid.counts[2] > 1)
 
 
 def _buffer_sizes(

@@ -5,8 +5,8 @@
 
 #include "fbc_platform.h"
 
-/* A slice of weights, and what external memory may do from the moment on in which its use begins: the memory of the slice
- * before is free then. Layers without weights have one of these too, without a slice. */
+/* A slice of weights, and what external memory may do from the moment on in which its use begins: the memory of the
+ * slice before is free then. Layers without weights have one of these too, without a slice. */
 typedef struct {
     uint32_t weights; /* offset of the slice in the L2 arena */
     uint32_t allowed; /* transfers that may happen now, see fbc_l3_allow */
@@ -64,7 +64,8 @@ static inline fbc_dma_copy fbc_bytes(uint8_t *l1, uint8_t *l2, uint32_t bytes) {
 }
 
 /* `lines` lines of `line_bytes`, `l2_stride` apart in L2. */
-static inline fbc_dma_copy fbc_lines(uint8_t *l1, uint8_t *l2, uint32_t line_bytes, uint32_t lines, uint32_t l2_stride) {
+static inline fbc_dma_copy fbc_lines(uint8_t *l1, uint8_t *l2, uint32_t line_bytes, uint32_t lines,
+                                     uint32_t l2_stride) {
     const fbc_dma_copy copy = {.l1 = l1, .l2 = l2, .line_bytes = line_bytes, .lines = lines, .l2_stride = l2_stride};
     return copy;
 }

@@ -31,8 +31,8 @@ typedef struct {
 /* Starts a copy and returns at once. */
 void fbc_dma_in(const fbc_dma_copy *copy);  /* L2 -> L1 */
 void fbc_dma_out(const fbc_dma_copy *copy); /* L1 -> L2 */
-/* Copies since the last call form a group, which fbc_dma_wait_group waits for, once; it returns the cycles it waited. At
- * most 8 groups may be open. */
+/* Copies since the last call form a group, which fbc_dma_wait_group waits for, once; it returns the cycles it waited.
+ * At most 8 groups may be open. */
 uint32_t fbc_dma_group(void);
 uint32_t fbc_dma_wait_group(uint32_t group);
 /* Waits for all copies that were started before it. */
@@ -48,8 +48,8 @@ typedef struct {
 
 /* External memory works through a list of transfers in its order, beside the cluster, as far as it is allowed to.
  * fbc_l3_begin waits for what was allowed of the list before, then takes a new one (NULL: none), nothing of it allowed
- * yet. fbc_l3_allow: the first `count` may happen now; it never goes back. fbc_l3_wait waits until these have happened and returns
- * the cycles it waited. */
+ * yet. fbc_l3_allow: the first `count` may happen now; it never goes back. fbc_l3_wait waits until these have happened
+ * and returns the cycles it waited. */
 void fbc_l3_begin(const fbc_l3_transfer *list);
 void fbc_l3_allow(uint32_t count);
 uint32_t fbc_l3_wait(uint32_t count);

@@ -1,6 +1,6 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* External HyperRAM behind the uDMA, transaction 0. A transfer that is not immediate poisons its target and happens when
- * it is looked at after the time it takes on the machine. */
+/* External HyperRAM behind the uDMA, transaction 0. A transfer that is not immediate poisons its target and happens
+ * when it is looked at after the time it takes on the machine. */
 #include "memory.h"
 
 enum {
@@ -86,8 +86,8 @@ uint32_t hyperram_read(Core *core, uint32_t offset) {
     }
     const bool random = core->machine->options.copies == COPY_RANDOM;
     const uint32_t bytes = registers[(writes ? TX_BYTES : RX_BYTES) / 4];
-    const bool later = random ? (machine_random(core->machine) & 1u) != 0u
-                              : core_cycles(core) - start_cycle < bytes + STARTUP_CYCLES;
+    const bool later =
+        random ? (machine_random(core->machine) & 1u) != 0u : core_cycles(core) - start_cycle < bytes + STARTUP_CYCLES;
     if (busy && !later) {
         finish();
     }
