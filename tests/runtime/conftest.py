@@ -119,8 +119,14 @@ def draw(rng: np.random.Generator, shape: tuple[int, ...], bits: int, signed: bo
 def draw_requantization(
     rng: np.random.Generator, acc: np.ndarray, bits: int, signed: bool, wide: bool, data: str, channels: int
 ) -> Requantization:
-    """Parameters that spread ``acc`` over a bit more than the output range, in int32 unless wide."""
+    """Parameters that spread ``acc`` over a bit more than the output range, in int32 unless wide.
+
+    With the data "identity" they change nothing.
+    """
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    if data == "identity":  # (128·x + 127) >> 7 is x
+        one = np.ones(channels, np.int64)
+        return Requantization(128 * one, 127 * one, 7, low, high)
     clamp = None
     if data == "clamped" and not wide:
         middle, outer = (int(np.quantile(np.abs(acc), part)) for part in (0.3, 0.9))
@@ -151,7 +157,7 @@ def make_case(name: str, op: str, shape: LayerShape, types: tuple, wide: bool, d
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     source = Tensor("x", shape.input_channels, shape.input_height, shape.input_width, bits, signed, 1.0)
     output_signed = bool(rng.integers(2)) or output_bits == 32
-    if op == "max_pool":
+    if op == "max_pool" or data == "identity":
         output_signed = signed
     target = Tensor(
         "y",

@@ -29,15 +29,57 @@ FLOORS = [
     (DEPTHWISE_TALL, 8, 5.4, 5.4),
 ]
 
+ADD = LayerShape("add", 1, 1, 1, 1, 0, 0, 0, 0, 1, 16, 16, 32, 32)
+AVERAGE_POOL = LayerShape("average_pool", 7, 7, 1, 1, 0, 0, 0, 0, 1, 7, 7, 640, 640)
+MAX_POOL_2X2 = LayerShape("max_pool", 2, 2, 2, 2, 0, 0, 0, 0, 1, 16, 16, 64, 64)
+MAX_POOL_3X3 = LayerShape("max_pool", 3, 3, 2, 2, 1, 1, 0, 0, 1, 16, 16, 64, 64)
+REQUANTIZE = LayerShape("requantize", 1, 1, 1, 1, 0, 0, 0, 0, 1, 16, 16, 32, 32)
 
-def unsigned_case(runtime, shape, bits):
+ELEMENTWISE_FLOORS = [
+    # shape, bits of all tensors, data, taps of output elements per cycle on 8 cores: XpulpNN, XpulpV2
+    (ADD, 8, "random", 0.0, 0.0),
+    (ADD, 8, "halves", 0.0, 0.0),
+    (ADD, 4, "random", 0.0, 0.0),
+    (ADD, 2, "random", 0.0, 0.0),
+    (AVERAGE_POOL, 8, "random", 0.0, 0.0),
+    (AVERAGE_POOL, 4, "random", 0.0, 0.0),
+    (AVERAGE_POOL, 2, "random", 0.0, 0.0),
+    (MAX_POOL_2X2, 8, "random", 0.0, 0.0),
+    (MAX_POOL_2X2, 4, "random", 0.0, 0.0),
+    (MAX_POOL_2X2, 2, "random", 0.0, 0.0),
+    (MAX_POOL_3X3, 8, "random", 0.0, 0.0),
+    (MAX_POOL_3X3, 4, "random", 0.0, 0.0),
+    (MAX_POOL_3X3, 2, "random", 0.0, 0.0),
+    (REQUANTIZE, 8, "random", 0.0, 0.0),
+    (REQUANTIZE, 8, "identity", 0.0, 0.0),
+    (REQUANTIZE, 4, "random", 0.0, 0.0),
+    (REQUANTIZE, 2, "random", 0.0, 0.0),
+]
+
+
+def unsigned_case(runtime, shape, bits, data="random"):
     """A case whose output is unsigned, as behind a Relu: names are tried until the drawn sign is that."""
     for attempt in range(50):
         name = f"rate-{shape.op}-{shape.kernel_height}-{bits}-{attempt}"
-        case = runtime.make_case(name, shape.op, shape, ((bits, False), bits, bits), False, "random")
+        case = runtime.make_case(name, shape.op, shape, ((bits, False), bits, bits), False, data)
         if not case.layer.output.signed:
             return case
     raise AssertionError("fifty coins fell on one side")
+
+
+def problems_of(runtime, runner, isa, cases, works, floors):
+    """Wrong results, and rates (work per cycle) below their floors or more than 5 % beside the cost model."""
+    target = dataclasses.replace(load_target("xpulpnn"), isa=isa)
+    problems = []
+    for case, work, floor, result in zip(cases, works, floors, runner.run(cases), strict=True):
+        kernel = choose_kernel(case.layer, target)
+        problems += runtime.check(case, result, kernel, 8)
+        predicted = kernel.compute_cycles(case.layer, runtime.whole_tile(case.layer), 8)
+        if work / result.cycles < floor:
+            problems.append(f"{case.name}: {work / result.cycles:.2f} per cycle, floor {floor}")
+        if abs(predicted / result.cycles - 1) > 0.05:
+            problems.append(f"{case.name}: {predicted:.0f} cycles predicted, {result.cycles} measured")
+    return problems
 
 
 @pytest.mark.gvsoc
@@ -45,16 +87,23 @@ def unsigned_case(runtime, shape, bits):
 def test_kernels_are_as_fast_as_measured_and_predicted(runtime, gvsoc_home, tmp_path, isa, column):
     rows = [row for row in FLOORS if row[column] is not None]
     cases = [unsigned_case(runtime, shape, bits) for shape, bits, *_ in rows]
-    target = dataclasses.replace(load_target("xpulpnn"), isa=isa)
-    results = runtime.gvsoc_runner(tmp_path, gvsoc_home, isa, 8).run(cases)
-    problems = []
-    for row, case, result in zip(rows, cases, results, strict=True):
-        kernel = choose_kernel(case.layer, target)
-        problems += runtime.check(case, result, kernel, 8)
-        rate = row[0].macs / result.cycles
-        predicted = kernel.compute_cycles(case.layer, runtime.whole_tile(case.layer), 8)
-        if rate < row[column]:
-            problems.append(f"{case.name}: {rate:.2f} MAC/cycle, floor {row[column]}")
-        if abs(predicted / result.cycles - 1) > 0.05:
-            problems.append(f"{case.name}: {predicted:.0f} cycles predicted, {result.cycles} measured")
+    runner = runtime.gvsoc_runner(tmp_path, gvsoc_home, isa, 8)
+    works, floors = [row[0].macs for row in rows], [row[column] for row in rows]
+    problems = problems_of(runtime, runner, isa, cases, works, floors)
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.gvsoc
+@pytest.mark.parametrize(("isa", "column"), [("xpulpnn", 3), ("xpulpv2", 4)])
+def test_layers_without_weights_are_as_fast_as_measured_and_predicted(
+    runtime, gvsoc_home, tmp_path, isa, column
+):
+    cases = [unsigned_case(runtime, shape, bits, data) for shape, bits, data, *_ in ELEMENTWISE_FLOORS]
+    works = [
+        case.layer.output.elements * row[0].kernel_height * row[0].kernel_width
+        for case, row in zip(cases, ELEMENTWISE_FLOORS, strict=True)
+    ]
+    runner = runtime.gvsoc_runner(tmp_path, gvsoc_home, isa, 8)
+    floors = [row[column] for row in ELEMENTWISE_FLOORS]
+    problems = problems_of(runtime, runner, isa, cases, works, floors)
     assert not problems, "\n".join(problems)
