@@ -116,9 +116,7 @@ class NetworkTimes:
     @property
     def by_table(self) -> float:
         """By the latency table, and by the tiler where that has no row."""
-        return sum(
-            layer.predicted if layer.by_table is None else layer.by_table for layer in self.layers
-        )
+        return sum(layer.predicted if layer.by_table is None else layer.by_table for layer in self.layers)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON data."""

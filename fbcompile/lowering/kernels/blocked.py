@@ -192,11 +192,7 @@ def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> 
 
 
 CANDIDATES = (
-    *(
-        candidate
-        for variant in _VARIANTS
-        for candidate in _blocked_candidates(*variant)
-    ),
+    *(candidate for variant in _VARIANTS for candidate in _blocked_candidates(*variant)),
     Candidate(PORTABLE, isas=("portable",)),
 )
 """Of convolutions and linear layers: the narrowest dot product that holds activations and weights."""
