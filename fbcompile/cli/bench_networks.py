@@ -68,7 +68,10 @@ def networks(
         except DoesNotFitError as error:
             error.what = f"{run.model}, {run.bits}, {run.target}: {error.what}"
             refused.append(error)
-    document = {"provenance": _provenance(runs[0].target, install), "networks": [one.as_dict() for one in results]}
+    document = {
+        "provenance": _provenance(runs[0].target, install),
+        "networks": [one.as_dict() for one in results],
+    }
     if out is not None:
         out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if as_json:
