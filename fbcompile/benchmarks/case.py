@@ -196,7 +196,8 @@ def _add_case(rng: np.random.Generator, spec: CaseSpec, source: Tensor, target: 
     signed = bool(rng.integers(2)) if spec.second_signed is None else spec.second_signed
     other = dataclasses.replace(source, name="b", bits=spec.weight_bits, signed=signed)
     b = _draw(rng, other, spec.data)
-    first, second = int(rng.integers(1, 1 << 20)), -int(rng.integers(1, 1 << 20))
+    limit = 1 << (15 if spec.data == "halves" else 20)
+    first, second = int(rng.integers(1, limit)), -int(rng.integers(1, limit))
     total = first * x + second * b
     shift = max(0, int(np.ceil(np.log2(np.abs(total).max() / (1 << target.bits) + 1))))
     addend = 1 << shift >> 1
