@@ -1,4 +1,4 @@
-"""Whole networks on GVSOC: verified element by element, their cycles taken apart and held against predictions."""
+"""Whole networks on GVSOC: verified element by element, cycles taken apart and held against predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from fbcompile.errors import InternalError
 from fbcompile.latency.key import LatencyKey
-from fbcompile.latency.table import LatencyTable, Source
+from fbcompile.latency.table import LatencyTable
 from fbcompile.lowering.lower import LayerReport, LoweringReport
 from fbcompile.lowering.network import Layer, Network
 from fbcompile.pipeline.options import CompileOptions
@@ -236,9 +236,8 @@ def network_times(
 
 def _table_lookup(table: LatencyTable, target: Target) -> Callable[[Layer], int | None]:
     def lookup(layer: Layer) -> int | None:
-        key = LatencyKey(layer.shape, layer.bits, target.name, target.cores, target.l1_bytes)
-        found = table.lookup(key) if key in table.rows else None
-        return found.cycles if found is not None and found.source is Source.MEASURED else None
+        row = table.rows.get(LatencyKey(layer.shape, layer.bits, target.name, target.cores, target.l1_bytes))
+        return None if row is None else row.cycles
 
     return lookup
 
