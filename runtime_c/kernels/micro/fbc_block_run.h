@@ -40,6 +40,10 @@ typedef struct {
     uint32_t packed_shift;     /* 76: of the parts: halves to the left, until 8-bit outputs fill their upper bytes */
     uint32_t places;           /* 80: of narrower outputs, as factors; and the bits that they have */
     uint32_t mask;             /* 84 */
+    uint32_t quads;            /* 88: at least 1; from quad to quad all pointers move by constant steps */
+    uint32_t column_step;      /* 92 */
+    uint32_t quad_step;        /* 96: of the output */
+    uint32_t state[3];         /* 100: where scales, addends and output are now, without mac&load */
 } fbc_block_run;
 
 /* What does not change from run to run. Of 8-bit outputs, the upper halves are h = value >> 16: they are clipped to what
@@ -68,22 +72,26 @@ FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantizati
 FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
                                     fbc_requantization_kind kind, uint32_t channel_first,
                                     uint32_t macload) {
-    fbc_block_parameters block = {run->scales, run->addends, run->low, run->high, run->shift};
-    const uint8_t *weights = run->weights;
-    uint8_t *output = run->output;
-    for (uint32_t group = 0; group < run->groups; group++) {
-        int32_t sums[4][4];
-        for (uint32_t pixel = 0; pixel < 4u; pixel++) {
-            fbc_dot_4x1(bits, is_signed, macload, weights, run->columns[pixel], run->column_words, sums[pixel]);
-            fbc_requantize_pixel(&block, kind, sums[pixel]);
+    for (uint32_t quad = 0; quad < run->quads; quad++) {
+        fbc_block_parameters block = {run->scales, run->addends, run->low, run->high, run->shift};
+        const uint8_t *weights = run->weights;
+        uint8_t *output = run->output + quad * run->quad_step;
+        for (uint32_t group = 0; group < run->groups; group++) {
+            int32_t sums[4][4];
+            for (uint32_t pixel = 0; pixel < 4u; pixel++) {
+                const uint8_t *column = run->columns[pixel] + quad * run->column_step;
+                fbc_dot_4x1(bits, is_signed, macload, weights, column, run->column_words, sums[pixel]);
+                fbc_requantize_pixel(&block, kind, sums[pixel]);
+            }
+            for (uint32_t i = 0; i < 4u; i++) {
+                const int32_t plane[4] = {sums[0][i], sums[1][i], sums[2][i], sums[3][i]};
+                output = fbc_store_four(output, output_bits, i < 3u ? run->step : run->back,
+                                        channel_first ? plane : sums[i]);
+            }
+            weights += 16u * (run->words + 1u);
+            block.scales += 4;
+            block.addends += 4;
         }
-        for (uint32_t i = 0; i < 4u; i++) {
-            const int32_t plane[4] = {sums[0][i], sums[1][i], sums[2][i], sums[3][i]};
-            output = fbc_store_four(output, output_bits, i < 3u ? run->step : run->back, channel_first ? plane : sums[i]);
-        }
-        weights += 16u * (run->words + 1u);
-        block.scales += 4;
-        block.addends += 4;
     }
 }
 
@@ -103,7 +111,6 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
     FBC_RUN_DOT(code, s0, x0, weight) \
     FBC_RUN_DOT(code, s1, x1, weight) FBC_RUN_DOT(code, s2, x2, weight) FBC_RUN_DOT(code, s3, x3, weight)
 #define FBC_RUN_COLUMNS "lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n"
-#define FBC_RUN_STATE "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
 
 /* Operands of both: lanes of the plain dot product, its signs, those of mac&load. Weights are signed. */
 #define FBC_RUN_CODES(bits, is_signed) \
@@ -116,7 +123,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
 #define FBC_RUN_MACLOAD_BEGIN \
-    FBC_RUN_STATE FBC_RUN_MLDOT("x0", "a1", 16) FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) \
+    "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" FBC_RUN_MLDOT("x0", "a1", 16) FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) \
         FBC_RUN_MLDOT("x0", "a1", 22)
 #define FBC_RUN_PIXELS "t3", "s2", "s6", "s10"
 #define FBC_RUN_FIRST_4(s0, s1, s2, s3, weight) FBC_RUN_FIRST_4_(s0, s1, s2, s3, FBC_RUN_PIXELS, weight)
@@ -138,7 +145,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MACLOAD_END
 
 /* Without mac&load the words take the registers of what is not needed meanwhile. */
-#define FBC_RUN_BLOCKED_BEGIN
+#define FBC_RUN_BLOCKED_BEGIN \
+    "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n" FBC_RUN_BLOCKED_END "nop\n nop\n nop\n"
 #define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) \
     FBC_RUN_DOT_4(code, s0, s1, s2, s3, "a6", "a7", "s11", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
@@ -151,8 +159,9 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) FBC_RUN_STATE
-#define FBC_RUN_BLOCKED_END "sw a6, 24(a0)\n sw a7, 28(a0)\n sw s11, 32(a0)\n"
+        FBC_RUN_WORD("more", ) \
+    "lw a6, 100(a0)\n lw a7, 104(a0)\n lw s11, 108(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
+#define FBC_RUN_BLOCKED_END "sw a6, 100(a0)\n sw a7, 104(a0)\n sw s11, 108(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
 
 /* One channel of four pixels: sums s0-s3; x and y are free. The results are in x, s0, s1, y; s2 and s3 are free then.
@@ -233,13 +242,21 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
     ".insn r 0x33, 2, 0x61, " v0 ", " v1 ", x2\n .insn r 0x33, 2, 0x61, " v0 ", " v2 ", x4\n" \
     ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n" FBC_RUN_STORE("4", v0, step)
 
+#define FBC_RUN_NEXT_QUAD \
+    "lw t0, 88(a0)\n lw t1, 92(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
+    "lw t2, 32(a0)\n lw t3, 96(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
+    "add t2, t2, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
+    "sw t2, 32(a0)\n sw t0, 88(a0)\n"
+
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile(".option push\n" \
                      ".option norvc\n" \
                      ".balign 16\n" \
-                     "lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN ".balign 16, 0x13\n" \
-                     ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, the rest */ \
-                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END ".option pop" \
+                     "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
+                     ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
+                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END FBC_RUN_NEXT_QUAD \
+                     "bnez t0, 1b\n" \
+                     ".option pop" \
                      : \
                      : "r"(a0), FBC_RUN_CODES(bits, is_signed), \
                        [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
