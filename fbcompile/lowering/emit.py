@@ -17,12 +17,12 @@ import jinja2
 from fbcompile.errors import InternalError
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
 from fbcompile.lowering.format_c import format_c
-from fbcompile.lowering.kernels import Kernel, runtime_sources
+from fbcompile.lowering.kernels import FusedKernel, Kernel, runtime_sources, weight_block
 from fbcompile.lowering.memory import MemoryPlan, aligned
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
-from fbcompile.lowering.network import Layer, Network, Tensor, WeightedLayer
+from fbcompile.lowering.network import FusedLayer, Layer, Network, Tensor, WeightedLayer
 from fbcompile.lowering.packing import pack_requantization, pack_weights
-from fbcompile.lowering.tile_geometry import weight_block
+from fbcompile.lowering.tile_geometry import Span
 from fbcompile.lowering.tiling import LayerTiling
 from fbcompile.targets.target import Target
 
@@ -66,14 +66,25 @@ class LayerPlan:
 
 
 def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:
-    """Packs what a layer reads from L3: for each channel tile its weights | scales | addends."""
+    """Packs what a layer reads from L3: for each channel tile its weights | scales | addends.
+
+    Those of a fused layer's depthwise part stand in front of the first block.
+    """
+    if isinstance(layer, FusedLayer) and isinstance(kernel, FusedKernel):
+        first, *others = pack_weight_blocks(layer.second, kernel.second, tiling)
+        (resident,) = _pack_blocks(layer.first, kernel.first, [Span(0, layer.first.output.channels)])
+        return (resident + first, *others)
     if not isinstance(layer, WeightedLayer):
         return ()
+    return tuple(_pack_blocks(layer, kernel, tiling.channel_spans()))
+
+
+def _pack_blocks(layer: WeightedLayer, kernel: Kernel, spans: Sequence[Span]) -> list[bytes]:
     weights = pack_weights(layer, kernel)
     scales, addends = pack_requantization(layer.requantization, layer.output.channels)
     addend = 8 if layer.requantization.wide else 4
     blocks = []
-    for span in tiling.channel_spans():
+    for span in spans:
         end = span.first + span.count
         layout = weight_block(layer, kernel, span.count)
         block = bytearray(layout.bytes)
@@ -85,7 +96,7 @@ def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tup
         for offset, data in parts:
             block[offset : offset + len(data)] = data
         blocks.append(bytes(block))
-    return tuple(blocks)
+    return blocks
 
 
 def emit_project(
@@ -160,7 +171,7 @@ def _weights_image(plans: Sequence[LayerPlan], memory: MemoryPlan) -> bytes:
 
 def _kernel_sources(plans: Sequence[LayerPlan], target: Target) -> list[Path]:
     """C files of the kernels that the layers call; others would only cost compile time."""
-    functions = {name for plan in plans for name in (plan.kernel.function, plan.kernel.prepare) if name}
+    functions = {name for plan in plans for name in plan.kernel.functions}
     sources = [source for source in runtime_sources(target) if source.stem in functions]
     missing = functions - {source.stem for source in sources}
     if missing:

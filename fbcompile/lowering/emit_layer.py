@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from fbcompile.lowering.kernels import Kernel
+from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
 from fbcompile.lowering.names import c_comment
 from fbcompile.lowering.network import (
     AddLayer,
     AveragePoolLayer,
     ConcatLayer,
+    FusedLayer,
     Layer,
     Requantization,
     Tensor,
     WeightedLayer,
 )
-from fbcompile.lowering.tile_geometry import Axis, weight_block
+from fbcompile.lowering.tile_geometry import Axis
 from fbcompile.lowering.tiling import LayerTiling
 
 
@@ -137,7 +138,26 @@ def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[st
         "pad_left": columns.pad,
         "weight_bits": layer.weight_bits if isinstance(layer, WeightedLayer) else 0,
     }
-    return values | _walk_values(tiling) | _copy_values(tiling) | _block_values(layer, kernel, tiling)
+    values |= _walk_values(tiling) | _copy_values(tiling) | _block_values(layer, kernel, tiling)
+    depthwise = _depthwise_values(layer, kernel, tiling)
+    return values | {"depthwise": depthwise, "blocks_at": " + DEPTHWISE_BYTES" if depthwise else ""}
+
+
+def _depthwise_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[str, Any] | None:
+    """Of a fused layer: its first part."""
+    if not isinstance(layer, FusedLayer) or not isinstance(kernel, FusedKernel):
+        return None
+    first = layer.first
+    return {
+        "kernel": kernel.first.function,
+        "block": weight_block(first, kernel.first, first.output.channels),
+        "requantization": _requantization_values(first.requantization),
+        "channels": first.output.channels,
+        "weight_bits": first.weight_bits,
+        "bits": first.output.bits,
+        "signed": int(first.output.signed),
+        "has_scratch": tiling.buffer("first_scratch") is not None,
+    }
 
 
 class _Copies(dict[str, int]):

@@ -6,6 +6,7 @@ import dataclasses
 
 from fbcompile.errors import InternalError
 from fbcompile.lowering.kernels.model import Kernel, Tile
+from fbcompile.lowering.kernels.weight_block import weight_block
 from fbcompile.lowering.network import FusedLayer, Layer
 
 
@@ -24,13 +25,23 @@ class FusedKernel(Kernel):
     first: Kernel
     second: Kernel
 
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """C functions of both kernels."""
+        return (*self.first.functions, *self.second.functions)
+
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Scratch of the second kernel, which may hold widened weights from tile to tile."""
         return self.second.scratch_bytes(fused(layer).second, second_tile(layer, tile), cores)
 
-    def first_scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
-        """Scratch of the first kernel."""
-        return self.first.scratch_bytes(fused(layer).first, first_tile(layer, tile), cores)
+    def extra_buffers(self, layer: Layer, tile: Tile, cores: int) -> dict[str, int]:
+        """The tensor between the kernels, and weights and scratch of the first one."""
+        first = fused(layer).first
+        return {
+            "middle": tile.output_height * tile.output_width * first.output.pixel_bytes,
+            "first_weights": self.resident_bytes(layer),
+            "first_scratch": self.first.scratch_bytes(first, first_tile(layer, tile), cores),
+        }
 
     def weight_bytes(self, layer: Layer, output_channels: int) -> int:
         """Weights of the second kernel."""
@@ -40,8 +51,13 @@ class FusedKernel(Kernel):
         """Cycles of the second kernel."""
         return self.second.compute_cycles(fused(layer).second, second_tile(layer, tile), cores)
 
-    def first_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
-        """Cycles of the first kernel, once per tile of the plane."""
+    def resident_bytes(self, layer: Layer) -> int:
+        """Weights, scales and addends of the first kernel."""
+        first = fused(layer).first
+        return weight_block(first, self.first, first.output.channels).bytes
+
+    def plane_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Cycles of the first kernel."""
         return self.first.compute_cycles(fused(layer).first, first_tile(layer, tile), cores)
 
 
