@@ -17,6 +17,9 @@ from fbcompile.targets.target import Target
 
 _Result = TypeVar("_Result")
 
+BLOCKS_IN_L2 = 3
+"""L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:
@@ -142,16 +145,19 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
 
 
 def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Target) -> list[LayerPlan]:
-    """Tiles layers whose weights do not fit L2 beside the activations so that they load each weight once."""
+    """Tiles layers anew whose weights do not fit L2 beside the activations.
+
+    They load each weight once, and L2 holds the blocks of several tiles.
+    """
     result = []
     for plan, room in zip(plans, weight_room(network, target), strict=True):
-        if plan.tiling.weights_once or sum(map(len, plan.weights)) <= room:
+        sizes = [len(block) for block in plan.weights]
+        if sum(sizes) <= room or (plan.tiling.weights_once and max(sizes) <= room // BLOCKS_IN_L2):
             result.append(plan)
             continue
-        tiling = tile_layer(plan.layer, plan.kernel, target, weights_once=True)
-        result.append(
-            LayerPlan(plan.layer, plan.kernel, tiling, pack_weight_blocks(plan.layer, plan.kernel, tiling))
-        )
+        tiling = tile_layer(plan.layer, plan.kernel, target, stream_bytes=max(room, 0) // BLOCKS_IN_L2)
+        weights = pack_weight_blocks(plan.layer, plan.kernel, tiling)
+        result.append(LayerPlan(plan.layer, plan.kernel, tiling, weights))
     return result
 
 
