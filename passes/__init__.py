@@ -31,6 +31,7 @@ PASSES: dict[str, str] = {
     "import-qdq": "normalize.import_qdq:ImportQdqPass",
     "insert-quantizers": "insert_quantizers:InsertQuantizersPass",
     "integerize": "integerize:IntegerizePass",
+    "lift-1d-to-2d": "normalize.lift_1d_to_2d:Lift1dTo2dPass",
     "mat-mul-to-gemm": "normalize.mat_mul_to_gemm:MatMulToGemmPass",
     "name-everything": "normalize.name_everything:NameEverythingPass",
     "normalize-activations": "normalize.normalize_activations:NormalizeActivationsPass",

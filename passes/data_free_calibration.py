@@ -27,7 +27,7 @@ def synthetic_inputs(
     """Draws synthetic inputs.
 
     Args:
-        shape: Shape of one input: (C, H, W) or (F,).
+        shape: Shape of one input: (C, H, W), (C, L) or (F,).
         input_range: Least and largest value.
         seed: Seed; the same seed gives the same inputs.
         count: How many.
@@ -37,7 +37,7 @@ def synthetic_inputs(
     """
     generator = np.random.default_rng(seed)
     low, high = input_range
-    plane = shape if len(shape) == 3 else (1, 1, shape[0])
+    plane = {1: (1, 1, *shape), 2: (shape[0], 1, *shape[1:])}.get(len(shape), shape)
     images = np.stack([_image(generator, plane, noise=index % 8 == 7) for index in range(count)])
     images[:2] = np.asarray([0.0, 1.0]).reshape(-1, 1, 1, 1)[: len(images[:2])]
     result: npt.NDArray[np.float32] = (low + (high - low) * images).reshape(count, *shape).astype(np.float32)

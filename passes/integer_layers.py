@@ -21,6 +21,7 @@ from fbcompile.passes.integer_pools import (
     global_average_pool,
     max_pool,
     pass_on,
+    reshape,
 )
 from fbcompile.passes.integer_requantization import (
     LayerTarget,
@@ -178,4 +179,5 @@ _EMITTERS: dict[str, Callable[[IntegerGraph, ir.Node], str]] = {
     "GlobalAveragePool": global_average_pool,
     "Concat": concat,
     "Flatten": pass_on,
+    "Reshape": reshape,
 }

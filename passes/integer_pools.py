@@ -35,6 +35,18 @@ def pass_on(graph: IntegerGraph, node: ir.Node) -> str:
     return "keeps the precision of its input"
 
 
+def reshape(graph: IntegerGraph, node: ir.Node) -> str:
+    """Copies a Reshape to a constant shape; the batch in it is 0, the input's."""
+    x = graph.tensor(node.inputs[0])
+    target = node.inputs[1]
+    if target is None or target.const_value is None:
+        raise UnsupportedModelError("a Reshape to a shape that is not constant", hint="run normalize first")
+    result = graph.define(node.outputs[0], x.precision, x.scale)
+    shape = graph.constant(str(target.name), target.const_value.numpy())
+    graph.emit("Reshape", [x.value, shape], result.value, {}, str(node.name))
+    return "keeps the precision of its input"
+
+
 def average_pool(graph: IntegerGraph, node: ir.Node) -> str:
     """A windowed average is a depthwise convolution with 2-bit weights 1; the scale divides."""
     _check_window(node)

@@ -1,7 +1,8 @@
 """Which activations of a normal-form or QDQ model are quantized, and with which sign.
 
 The rules stand in docs/architecture.md ("QDQ form"): the graph input and what a layer produces after its
-Relu/Clip, but not the outputs of MaxPool and Flatten, nor the output of a last Conv/Gemm, which stays raw.
+Relu/Clip, but not the outputs of MaxPool, Flatten and Reshape, nor the output of a last Conv/Gemm, which
+stays raw.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fbcompile.errors import UnsupportedModelError
 PRODUCERS = frozenset({"Conv", "Gemm", "Add", "AveragePool", "GlobalAveragePool", "Concat"})
 """Operators whose output gets a Q/DQ pair of its own."""
 
-PASS_ON = frozenset({"MaxPool", "Flatten"})
+PASS_ON = frozenset({"MaxPool", "Flatten", "Reshape"})
 """Operators whose output keeps the input's scale and precision."""
 
 _TRANSPARENT = PASS_ON | {"QuantizeLinear", "DequantizeLinear"}
@@ -105,15 +106,15 @@ def activation_bounds(node: ir.Node) -> tuple[float, float]:
 
 
 def is_raw_output(node: ir.Node) -> bool:
-    """True if a Conv or Gemm makes the graph output, Relu/Clip and Flatten aside, and none reads it."""
+    """True if a Conv or Gemm makes the graph output, Relu, Clip and changes of shape aside."""
     if node.op_type not in ("Conv", "Gemm"):
         return False
     value = fused_output(node).value
     while not value.is_graph_output():
-        flatten = _only_reader(value, {"Flatten"})
-        if flatten is None:
+        change = _only_reader(value, {"Flatten", "Reshape"})
+        if change is None:
             return False
-        value = flatten.outputs[0]
+        value = change.outputs[0]
     return not value.uses()
 
 

@@ -1,7 +1,7 @@
 """The layers of a model in normal form or QDQ form: what the latency table and the reports count.
 
 A layer is a node with a kernel of its own. Relu and Clip belong to the layer before them; QuantizeLinear,
-DequantizeLinear and Flatten compute nothing on the device.
+DequantizeLinear, Flatten and Reshape compute nothing on the device.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class GraphLayer:
         node: Conv, Gemm, Add, MaxPool, AveragePool, GlobalAveragePool or Concat.
         shape: Geometry, as in the latency table.
         inputs: Names of the float values that hold the inputs' precision: behind DequantizeLinear, and behind
-            Flatten and MaxPool where these have no pair of their own.
+            Flatten, Reshape and MaxPool where these have no pair of their own.
         weight: Name of the float weight initializer, None if it has none.
         output: Name of the float value after the fused Relu or Clip.
     """

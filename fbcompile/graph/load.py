@@ -13,6 +13,12 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from fbcompile.errors import UnsupportedModelError, UsageError
 
 _WHERE = "reading the model"
+_INPUTS = "[N, C, H, W], [N, C, L] or [N, F]"
+_AXES = {
+    2: ("batch", "features"),
+    3: ("batch", "channels", "length"),
+    4: ("batch", "channels", "height", "width"),
+}
 
 
 def load_model(path: Path) -> ir.Model:
@@ -23,8 +29,8 @@ def load_model(path: Path) -> ir.Model:
             model can be moved, serialized and saved anywhere.
 
     Returns:
-        A valid ONNX model with one input [N, C, H, W] or [N, F], of which only N may be symbolic, one output,
-        and finite constants.
+        A valid ONNX model with one input [N, C, H, W], [N, C, L] or [N, F], of which only N may be symbolic,
+        one output, and finite constants.
 
     Raises:
         UsageError: The file, or an external file that it names, is missing or is not ONNX.
@@ -35,7 +41,7 @@ def load_model(path: Path) -> ir.Model:
     if faults:
         raise UnsupportedModelError(
             "\n".join([f"{path} cannot be compiled:", *(f"    {fault}" for fault in faults)]),
-            why="memory is planned at compile time: one input [N, C, H, W] or [N, F], all sizes but N known",
+            why=f"memory is planned at compile time: one input {_INPUTS}, all sizes but N known",
             where=_WHERE,
             hint="export it so, or fix sizes with python -m onnxruntime.tools.make_dynamic_shape_fixed",
         )
@@ -105,10 +111,10 @@ def _shape_faults(value: ir.Value) -> Iterator[str]:
     if value.shape is None:
         yield f"graph input '{value.name}' has no shape"
         return
-    names = {2: ("batch", "features"), 4: ("batch", "channels", "height", "width")}.get(len(value.shape))
+    names = _AXES.get(len(value.shape))
     if names is None:
         rank = len(value.shape)
-        yield f"graph input '{value.name}' has {rank} dimensions, [N, C, H, W] or [N, F] is supported"
+        yield f"graph input '{value.name}' has {rank} dimensions, {_INPUTS} is supported"
         return
     for name, size in list(zip(names, value.shape, strict=True))[1:]:
         if not isinstance(size, int) or size <= 0:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import LayerPlan, emit_project, pack_weight_blocks
-from fbcompile.lowering.kernels import choose_kernel
+from fbcompile.lowering.kernels import Kernel, choose_kernel
 from fbcompile.lowering.memory import LayerLoad, PlanMethod, plan_memory, weight_room
 from fbcompile.lowering.network import Layer, Network
+from fbcompile.lowering.support import require_tested
 from fbcompile.lowering.tiling import LayerTiling, LoopOrder, PredictedCycles, tile_layer
 from fbcompile.targets.target import Target
 
@@ -120,7 +121,7 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
     """
     if not network.layers:
         raise InternalError(f"network {network.name} has no layers", where="lowering")
-    kernels = _for_all(network.layers, lambda layer: choose_kernel(layer, target), UnsupportedModelError)
+    kernels = _for_all(network.layers, lambda layer: _tested_kernel(layer, target), UnsupportedModelError)
     pairs = list(zip(network.layers, kernels, strict=True))
     tilings = _for_all(pairs, lambda pair: tile_layer(*pair, target), DoesNotFitError)
     plans = [
@@ -163,6 +164,12 @@ def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Targ
 
 def _layer_load(plan: LayerPlan) -> LayerLoad:
     return LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
+
+
+def _tested_kernel(layer: Layer, target: Target) -> Kernel:
+    kernel = choose_kernel(layer, target)
+    require_tested(layer, target)
+    return kernel
 
 
 _Item = TypeVar("_Item", Layer, "tuple[Layer, Any]")

@@ -26,13 +26,15 @@ from fbcompile.lowering.network import (
 )
 
 _WHERE = "reading the integer model"
+_INPUT_AXES = {1: "C", 2: "CW", 3: "CHW"}
 
 
 def read_integer_model(model: ir.Model) -> Network:
     """Reads a model that ``IntegerizePass`` wrote (docs/architecture.md, "Integer ONNX").
 
     A Flatten disappears: a Gemm behind it becomes a linear layer over the (C, H, W) tensor, and a network
-    that ends in one outputs the tensor in front of it.
+    that ends in one outputs the tensor in front of it. So does a Reshape between [N, C, L] and [N, C, 1, L],
+    which are one tensor of height 1.
 
     Raises:
         UnsupportedModelError: The model is not in integer form, or holds what no layer can express.
@@ -64,6 +66,7 @@ class _Reader:
             "MaxPool": self._max_pool,
             "Concat": self._concat,
             "Flatten": self._flatten,
+            "Reshape": self._reshape,
         }
         inner = {"ConvInteger", "MatMulInteger", "ReduceSum", "Cast"}
         unknown = [
@@ -168,6 +171,18 @@ class _Reader:
         self.tensors[result] = self.tensors[source]
         self.flat.add(result)
 
+    def _reshape(self, node: ir.Node) -> None:
+        source, result = _value(node.inputs[0]), node.outputs[0]
+        tensor = self.tensors[source]
+        if result.shape is None or list(result.shape)[1:] not in _line_shapes(tensor):
+            raise UnsupportedModelError(
+                f"Reshape '{node.name}' from '{tensor.name}' to {result.shape}",
+                why="only [N, C, L] and [N, C, 1, L] have the same elements in the same places",
+                where=_WHERE,
+                hint="run the normalize stage first",
+            )
+        self.tensors[result] = tensor
+
     def _read(self, node: ir.Node, position: int) -> Tensor:
         """The tensor that a node reads, refused if a Flatten has reordered its elements."""
         value = _value(node.inputs[position])
@@ -227,16 +242,23 @@ def _pair(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, int]
     return first, second
 
 
+def _line_shapes(tensor: Tensor) -> list[list[int]]:
+    """The shapes behind the batch that a tensor of height 1 can have; none for another one."""
+    if tensor.height != 1:
+        return []
+    return [[tensor.channels, tensor.width], [tensor.channels, 1, tensor.width]]
+
+
 def _input_tensor(value: ir.Value) -> Tensor:
     sizes = [] if value.shape is None else list(value.shape)[1:]
-    if len(sizes) not in (1, 3) or not all(isinstance(size, int) for size in sizes):
+    if len(sizes) not in _INPUT_AXES or not all(isinstance(size, int) for size in sizes):
         raise UnsupportedModelError(
             f"graph input '{value.name}' has the shape {value.shape}",
-            why="it must be [N, C, H, W] or [N, F] with all sizes but N known",
+            why="it must be [N, C, H, W], [N, C, L] or [N, F] with all sizes but N known",
             where=_WHERE,
         )
-    channels, height, width = (int(str(size)) for size in (sizes if len(sizes) == 3 else (*sizes, 1, 1)))
-    return _tensor(value, channels, height, width)
+    by_axis = dict(zip(_INPUT_AXES[len(sizes)], (int(str(size)) for size in sizes), strict=True))
+    return _tensor(value, *(by_axis.get(axis, 1) for axis in "CHW"))
 
 
 def _tensor(value: ir.Value, channels: int, height: int, width: int) -> Tensor:

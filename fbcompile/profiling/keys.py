@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from fbcompile.annotation import SUPPORTED_BITS
 from fbcompile.graph.qdq import quantized_tensors
 from fbcompile.latency.key import LatencyKey
 from fbcompile.latency.layer_choices import layer_choices
+from fbcompile.profiling.topologies import model_file
 from fbcompile.targets.target import Target
 
 
@@ -41,6 +43,21 @@ def keys_of_model(model: ir.Model, target: Target, bits: Sequence[int] = SUPPORT
                 both = dataclasses.replace(chosen, activation_signed=signed)
                 keys.add(LatencyKey(layer.shape, both, target.name, target.cores, target.l1_bytes))
     return sorted(keys)
+
+
+def keys_of_models(
+    models: Sequence[str], target: Target, bits: Sequence[int] = SUPPORTED_BITS
+) -> dict[str, list[LatencyKey]]:
+    """The keys of each model, given as a path or as the name of a network (``topologies``).
+
+    Raises:
+        UsageError: There is no such file, and no network of that name.
+    """
+    with tempfile.TemporaryDirectory(prefix="fbcompile-models-") as folder:
+        return {
+            name: keys_of_model(quantized_model(model_file(name, Path(folder))), target, bits)
+            for name in models
+        }
 
 
 def quantized_model(path: Path) -> ir.Model:

@@ -11,28 +11,26 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fbcompile.errors import (
-    DoesNotFitError,
-    InterruptedRunError,
-    NumericsError,
-    UnsupportedModelError,
-    UsageError,
-)
+from fbcompile.annotation import SUPPORTED_BITS
+from fbcompile.errors import InterruptedRunError, NumericsError, UsageError
 from fbcompile.latency.key import LatencyKey
 from fbcompile.latency.provenance import Provenance, kernel_library_hash
 from fbcompile.latency.rows import Measurement
 from fbcompile.latency.table import LatencyTable
-from fbcompile.profiling.keys import keys_of_model, quantized_model
-from fbcompile.profiling.measure import Bench, measure
+from fbcompile.profiling.keys import keys_of_models
+from fbcompile.profiling.measure import Bench, Outcome, measure
 from fbcompile.targets.target import Target
 from fbcompile.verification.build import RISCV_COMPILER, Build, require_tools, tool_version
 from fbcompile.verification.gvsoc import OPTIONS, GvsocInstall, machine_description
 
 SAVE_EVERY_SECONDS = 5.0
 """Measured rows are at most this long in memory only."""
+
+BATCH_SIZE = 16
+"""Layers in one simulated program; all their code must fit L2."""
 
 _WHERE = "profile"
 Progress = Callable[[str], None]
@@ -92,11 +90,11 @@ def profile(
     machine_description(gvsoc, target)
     wanted = _checked(keys, target)
     stem = table_stem(out_csv)
-    rows, provenance = _resume(stem, _provenance(target, gvsoc, command))
+    rows, origin = _resume(stem, provenance(target, gvsoc, command))
     missing = [key for key in wanted if key not in rows]
     say = progress or (lambda _: None)
     say(f"{len(wanted)} keys, {len(wanted) - len(missing)} measured already")
-    session = _Session(rows, provenance, stem, len(missing), say)
+    session = _Session(rows, origin, stem, len(missing), say)
     with tempfile.TemporaryDirectory(prefix="fbcompile-objects-") as folder:
         bench = Bench(target, gvsoc, Path(folder) / "objects")
         try:
@@ -116,27 +114,28 @@ def profile(
             where=_WHERE,
             hint="this is a bug of fbcompile; the rows of all other layers are saved",
         )
-    table = LatencyTable(rows, [provenance])
+    table = LatencyTable(rows, [origin])
     return ProfileResult(table, path, session.measured, len(wanted) - len(missing), session.refused)
 
 
 def profile_models(
-    models: Sequence[Path],
+    models: Sequence[str],
     target: Target,
     gvsoc: GvsocInstall,
     *,
     jobs: int,
     out: Path,
+    bits: Sequence[int] = SUPPORTED_BITS,
     progress: Progress | None = None,
 ) -> int:
-    """Measures all layers of ONNX models at all precisions; see ``profile`` for errors and files.
+    """Measures all layers of models at all combinations of ``bits``; see ``profile`` for errors and files.
 
     Returns:
         Number of rows of the file.
     """
     keys: dict[LatencyKey, None] = {}
-    for path in models:
-        keys |= dict.fromkeys(keys_of_model(quantized_model(path), target))
+    for of_model in keys_of_models(models, target, bits).values():
+        keys |= dict.fromkeys(of_model)
     result = profile(keys, target, gvsoc, jobs, out, progress=progress)
     for key, reason in result.refused.items():
         if progress is not None:
@@ -147,6 +146,13 @@ def profile_models(
 def table_stem(path: Path) -> Path:
     """Path of a table without .csv or .csv.gz."""
     return path.with_name(path.name.removesuffix(".gz").removesuffix(".csv"))
+
+
+def table_files(path: Path) -> list[Path]:
+    """The files of a table that exist, whichever ending is given."""
+    stem = table_stem(path)
+    endings = (".csv", ".csv.gz")
+    return [file for ending in endings if (file := stem.with_name(f"{stem.name}{ending}")).is_file()]
 
 
 class _Session:
@@ -170,23 +176,21 @@ class _Session:
         self._say = say
         self._saved_at = time.monotonic()
 
-    def add(self, key: LatencyKey, measurement: Measurement) -> None:
-        """Keeps a row; saves if the last time is long ago."""
-        self.rows[key] = measurement
-        self.measured += 1
-        self._tell(key, f"{measurement.cycles} cycles")
+    def collect(self, outcomes: Mapping[LatencyKey, Outcome]) -> None:
+        """Keeps rows, and why there are none; saves if the last time is long ago."""
+        for key, outcome in outcomes.items():
+            if isinstance(outcome, Measurement):
+                self.rows[key] = outcome
+                self.measured += 1
+                self._tell(key, f"{outcome.cycles} cycles")
+            elif isinstance(outcome, NumericsError):
+                self.wrong.append(outcome)
+                self._tell(key, "WRONG RESULT")
+            else:
+                self.refused[key] = outcome.what
+                self._tell(key, outcome.what)
         if time.monotonic() - self._saved_at > SAVE_EVERY_SECONDS:
             self.save()
-
-    def refuse(self, key: LatencyKey, reason: str) -> None:
-        """Remembers why there is no row."""
-        self.refused[key] = reason
-        self._tell(key, reason)
-
-    def reject(self, key: LatencyKey, error: NumericsError) -> None:
-        """Remembers a wrong result."""
-        self.wrong.append(error)
-        self._tell(key, "WRONG RESULT")
 
     def save(self) -> Path:
         """Writes table and provenance.
@@ -215,35 +219,20 @@ class _Session:
 
 
 def _measure_all(keys: Sequence[LatencyKey], bench: Bench, jobs: int, session: _Session) -> None:
-    """The first key alone, which compiles the runtime, then the rest in processes."""
-    remaining = list(keys)
-    while remaining and not bench.objects.is_dir():
-        _one(remaining.pop(0), bench, session)
-    if jobs == 1 or len(remaining) < 2:
-        for key in remaining:
-            _one(key, bench, session)
+    size = max(1, min(BATCH_SIZE, -(-len(keys) // jobs)))
+    batches = [keys[start : start + size] for start in range(0, len(keys), size)]
+    if jobs == 1 or len(batches) < 2:
+        for batch in batches:
+            session.collect(measure(batch, bench))
         return
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, context, _ignore_interrupt) as pool:
-        futures = {pool.submit(measure, key, bench): key for key in remaining}
+        futures = [pool.submit(measure, batch, bench) for batch in batches]
         try:
             for future in concurrent.futures.as_completed(futures):
-                _collect(futures[future], future.result, session)
+                session.collect(future.result())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _one(key: LatencyKey, bench: Bench, session: _Session) -> None:
-    _collect(key, lambda: measure(key, bench), session)
-
-
-def _collect(key: LatencyKey, result: Callable[[], Measurement], session: _Session) -> None:
-    try:
-        session.add(key, result())
-    except (DoesNotFitError, UnsupportedModelError) as error:
-        session.refuse(key, error.what)
-    except NumericsError as error:
-        session.reject(key, error)
 
 
 def _ignore_interrupt() -> None:
@@ -263,7 +252,8 @@ def _checked(keys: Iterable[LatencyKey], target: Target) -> list[LatencyKey]:
     return wanted
 
 
-def _provenance(target: Target, gvsoc: GvsocInstall, command: str | None) -> Provenance:
+def provenance(target: Target, gvsoc: GvsocInstall, command: str | None = None) -> Provenance:
+    """How rows are measured now; ``command`` is this process's command line if none is given."""
     return Provenance(
         target=target.name,
         cores=target.cores,
@@ -284,8 +274,7 @@ def command_line(arguments: Sequence[str]) -> str:
 
 def _resume(stem: Path, provenance: Provenance) -> tuple[dict[LatencyKey, Measurement], Provenance]:
     """Rows and provenance of an earlier run under the same conditions, or none and ours."""
-    endings = (".csv", ".csv.gz")
-    present = [path for ending in endings if (path := stem.with_name(f"{stem.name}{ending}")).is_file()]
+    present = table_files(stem)
     if not present:
         return {}, provenance
     table = LatencyTable.read(present[0])

@@ -72,8 +72,8 @@ class OnnxRuntimeRunner:
         """Runs one batch.
 
         Args:
-            x: Input (N, C, H, W), or (N, F), for which (N, F, 1, 1) will do; integers of any width for an
-                integer model.
+            x: Input (N, C, H, W), (N, C, L) or (N, F), for which (N, C, 1, L) and (N, F, 1, 1) will do;
+                integers of any width for an integer model.
 
         Returns:
             The graph output and the tensors asked for, by name.
@@ -82,8 +82,8 @@ class OnnxRuntimeRunner:
             UsageError: ``x`` holds values that are not of the input's type.
         """
         fed = np.ascontiguousarray(x, dtype=self.input_dtype)
-        if len(self._input.shape) == 2 and fed.ndim == 4:
-            fed = fed.reshape(len(fed), -1)
+        if fed.ndim == 4 and len(self._input.shape) < 4:
+            fed = fed.reshape(len(fed), *self._input.shape[1:])
         if self.input_dtype.kind != "f" and not np.array_equal(fed, x.reshape(fed.shape)):
             raise UsageError(
                 f"the input holds values that are not {self.input_dtype}",

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fbcompile.errors import InternalError, UnsupportedModelError, UsageError
 from fbcompile.graph.integer_functions import DOMAIN, REQUANT_ADD, REQUANT_SHIFT
-from fbcompile.torch_bridge.operators import concat, convolution, flatten, max_pool
+from fbcompile.torch_bridge.operators import concat, convolution, flatten, max_pool, reshape
 
 _Operator: TypeAlias = Callable[..., Tensor]
 _EXACT = 2**53
@@ -155,6 +155,7 @@ _OPERATORS: dict[tuple[str, str], _Operator] = {
     ("", "MatMulInteger"): _mat_mul_integer,
     ("", "MaxPool"): _max_pool,
     ("", "ReduceSum"): _reduce_sum,
+    ("", "Reshape"): reshape,
     (DOMAIN, REQUANT_ADD): _requant_add,
     (DOMAIN, REQUANT_SHIFT): _requant_shift,
 }

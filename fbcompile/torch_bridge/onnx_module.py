@@ -90,6 +90,8 @@ class OnnxModule(nn.Module):
             if value is not None
         }
         for name, value in self.graph.initializers.items():
+            if value.const_value is not None and value.dtype == ir.DataType.INT64:  # shapes
+                self.constants[name] = torch.from_numpy(np.array(value.const_value.numpy()))
             if value.const_value is None or not value.const_value.dtype.is_floating_point():
                 continue
             tensor = torch.from_numpy(np.array(value.const_value.numpy(), dtype=np.float32))

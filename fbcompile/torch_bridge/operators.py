@@ -93,6 +93,12 @@ def flatten(node: ir.Node, x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
+def reshape(node: ir.Node, x: Tensor, shape: Tensor) -> Tensor:
+    """Reshape to a constant shape, in which 0 stands for the input's size."""
+    sizes = [size or x.shape[axis] for axis, size in enumerate(shape.long().tolist())]
+    return x.reshape(sizes)
+
+
 FLOAT_OPERATORS: dict[str, Operator] = {
     "Add": add,
     "AveragePool": average_pool,
@@ -104,6 +110,7 @@ FLOAT_OPERATORS: dict[str, Operator] = {
     "GlobalAveragePool": global_average_pool,
     "MaxPool": max_pool,
     "Relu": relu,
+    "Reshape": reshape,
 }
 """ONNX operator → torch function, for the normal form."""
 

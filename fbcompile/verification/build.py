@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fbcompile.errors import DoesNotFitError, InternalError, ToolMissingError
@@ -142,14 +142,44 @@ def build_project(
         InternalError: The generated C does not compile, or gives no program.
     """
     require_tools([build])
-    overrides = [f"{name}={value}" for name, value in (variables or {}).items()]
-    command = ["make", f"-j{jobs}", *build.arguments, *overrides]
+    return run_make(
+        project, [f"-j{jobs}", *build.arguments], variables=variables or {}, program=build.program
+    )
+
+
+def run_make(
+    folder: Path,
+    arguments: Sequence[str],
+    *,
+    variables: Mapping[str, str],
+    makefile: Path = Path("Makefile"),
+    program: Path = Path(),
+) -> Path:
+    """Runs make.
+
+    Args:
+        folder: Where to run it.
+        arguments: Targets and options.
+        variables: Variables to set on the command line.
+        makefile: The file, seen from ``folder``.
+        program: What must be there afterwards, seen from ``folder``.
+
+    Returns:
+        Path of the program.
+
+    Raises:
+        DoesNotFitError: Code and tensors together exceed a memory of the target.
+        InternalError: Something does not compile, or there is no program afterwards.
+    """
+    overrides = [f"{name}={value}" for name, value in variables.items()]
+    command = ["make", "-f", str(makefile), *arguments, *overrides]
+    shown = " ".join(["make", *arguments])
     # A make around us (make check) must not hand its jobserver and its flags down.
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS")}
     try:
         done = subprocess.run(
             command,
-            cwd=project,
+            cwd=folder,
             env=environment,
             capture_output=True,
             text=True,
@@ -159,7 +189,7 @@ def build_project(
         )
     except subprocess.TimeoutExpired as error:
         raise InternalError(
-            f"'{' '.join(command)}' did not end within {BUILD_TIMEOUT_SECONDS:.0f} s", where=_WHERE
+            f"'{shown}' did not end within {BUILD_TIMEOUT_SECONDS:.0f} s", where=_WHERE
         ) from error
     overflow = re.findall(r"region [`'](\w+)' overflowed by (\d+) bytes", done.stderr)
     if overflow:
@@ -172,14 +202,13 @@ def build_project(
         )
     if done.returncode != 0:
         raise InternalError(
-            f"the generated C does not build: '{' '.join(command)}' ended with status {done.returncode}",
+            f"the generated C does not build: '{shown}' ended with status {done.returncode}",
             why=_messages(done.stderr) or _messages(done.stdout),
             where=_WHERE,
         )
-    program = project / build.program
-    if not program.is_file():
-        raise InternalError(f"'{' '.join(command)}' gave no {build.program}", where=_WHERE)
-    return program
+    if not (folder / program).exists():
+        raise InternalError(f"'{shown}' gave no {program}", where=_WHERE)
+    return folder / program
 
 
 def _messages(output: str, lines: int = 20) -> str:

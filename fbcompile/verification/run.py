@@ -150,13 +150,38 @@ def run_gvsoc_program(
 def _run(
     execute: Callable[[], str], project: Path, network: Network, inputs: IntArray, work_dir: Path
 ) -> ProgramRun:
+    write_files(work_dir, project, network, inputs)
+    return read_results(work_dir, network, int(inputs.shape[0]), execute())
+
+
+def write_files(work_dir: Path, project: Path, network: Network, inputs: IntArray) -> None:
+    """Writes what the program reads and removes what it will write.
+
+    Args:
+        work_dir: The program's working directory; made if missing.
+        project: The C project, whose weights are read.
+        network: The network of the project.
+        inputs: Integer inputs (n, C, H, W).
+    """
     work_dir.mkdir(parents=True, exist_ok=True)
-    images = int(inputs.shape[0])
     (work_dir / "input.bin").write_bytes(pack_inputs(inputs, network.input))
     (work_dir / "weights.bin").write_bytes((project / "hex" / "weights.bin").read_bytes())
     for name in ("trace.bin", "profile.bin"):
         (work_dir / name).unlink(missing_ok=True)
-    stdout = execute()
+
+
+def read_results(work_dir: Path, network: Network, images: int, stdout: str) -> ProgramRun:
+    """Reads what the program wrote.
+
+    Args:
+        work_dir: The program's working directory.
+        network: The network that ran.
+        images: Number of inputs.
+        stdout: What the program printed.
+
+    Raises:
+        NumericsError: A file is missing, short or long.
+    """
     trace = _read_exactly(work_dir / "trace.bin", images * trace_bytes(network), stdout)
     layers, fields = len(network.layers), len(PROFILE_FIELDS)
     profile = _read_exactly(work_dir / "profile.bin", images * layers * fields * 4, stdout)

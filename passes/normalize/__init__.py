@@ -24,6 +24,7 @@ from fbcompile.passes.normalize.fold_channel_affine import FoldChannelAffinePass
 from fbcompile.passes.normalize.fold_constants import FoldConstantsPass
 from fbcompile.passes.normalize.fold_pad import FoldPadPass
 from fbcompile.passes.normalize.import_qdq import ImportQdqPass
+from fbcompile.passes.normalize.lift_1d_to_2d import Lift1dTo2dPass
 from fbcompile.passes.normalize.mat_mul_to_gemm import MatMulToGemmPass
 from fbcompile.passes.normalize.name_everything import NameEverythingPass
 from fbcompile.passes.normalize.normalize_activations import NormalizeActivationsPass
@@ -49,6 +50,7 @@ def normalize_passes() -> tuple[ir.passes.PassBase, ...]:
         CheckSupportedOperatorsPass(),
         RemoveNoOpsPass(),
         RemoveTrailingSoftmaxPass(),
+        Lift1dTo2dPass(),
         ExplicitWindowsPass(),
         ResolveAutoPadPass(),
         FoldPadPass(),

@@ -14,6 +14,7 @@ from fbcompile.passes.normalize.graph_edits import (
     constant,
     float_constant,
     input_of,
+    integer_argument,
     label,
     sole_producer,
     static_shape,
@@ -24,6 +25,10 @@ from fbcompile.passes.normalize.supported import (
     WINDOW_OPS,
     attribute_faults,
     raise_all,
+)
+
+_RESHAPE_REASON = (
+    "it is not part of a change from [N, C, H, W] or [N, C, L] to [N, features]; inputs must be NCHW or NCL"
 )
 
 _REASONS = {
@@ -40,10 +45,7 @@ _REASONS = {
     **dict.fromkeys(
         HOST_OPS, "only supported over all values at the end of the model, where the host does it"
     ),
-    **dict.fromkeys(
-        ("Reshape", "Squeeze", "Unsqueeze", "Transpose"),
-        "it is not part of a change from [N, C, H, W] to [N, features]; inputs must be NCHW",
-    ),
+    **dict.fromkeys(("Squeeze", "Unsqueeze", "Transpose"), _RESHAPE_REASON),
 }
 
 
@@ -76,7 +78,7 @@ def _faults(node: ir.Node) -> Iterator[str]:
     if node.domain or node.op_type not in NORMAL_FORM_OPS:
         yield f"{label(node)}: {_REASONS.get(node.op_type, 'no pass handles it')}"
         return
-    yield from attribute_faults(node)
+    yield from attribute_faults(node, dimensions=(2,))
     check = {
         "Conv": _conv_faults,
         "Gemm": _gemm_faults,
@@ -85,6 +87,7 @@ def _faults(node: ir.Node) -> Iterator[str]:
         "Add": _add_faults,
         "Concat": _concat_faults,
         "Flatten": _flatten_faults,
+        "Reshape": _reshape_faults,
         "AveragePool": _window_faults,
         "MaxPool": _window_faults,
     }.get(node.op_type)
@@ -160,3 +163,21 @@ def _flatten_faults(node: ir.Node) -> Iterator[str]:
     rank = None if shape is None else len(shape)
     if node.attributes.get_int("axis", 1) not in (1, 1 - (rank or 0)):
         yield f"axis {node.attributes.get_int('axis', 1)}, only 1 is supported"
+
+
+def _reshape_faults(node: ir.Node) -> Iterator[str]:
+    """Only the length of the graph's own input or output may become a plane of height 1, or come from one."""
+    before, after = static_shape(input_of(node, 0)), static_shape(node.outputs[0])
+    target = integer_argument(node, "shape", 1)
+    if before is None or after is None or target is None:
+        yield "it has no constant shape"
+        return
+    enters = len(before) == 3 and after == (*before[:2], 1, before[2]) and _is_graph_input(node)
+    leaves = len(after) == 3 and before == (*after[:2], 1, after[2]) and node.outputs[0].is_graph_output()
+    by_zero = bool(node.attributes.get_int("allowzero", 0))
+    if target != [0, *after[1:]] or by_zero or not (enters or leaves):
+        yield _RESHAPE_REASON
+
+
+def _is_graph_input(node: ir.Node) -> bool:
+    return node.inputs[0] is not None and node.inputs[0].is_graph_input()

@@ -14,7 +14,10 @@ from fbcompile.passes.normalize.graph_edits import (
     SHAPE_OPS,
     bypass,
     float_constant,
+    graph_of,
+    integer_argument,
     label,
+    new_initializer,
     nodes_of,
     replace_node,
     set_parameter,
@@ -32,10 +35,13 @@ class FlattenPass(ReportingPass):
     Requires: Static shapes, normalised Gemm (``mat-mul-to-gemm``).
     Does:
         1. A chain that changes neither shape nor order goes.
-        2. A chain from [N, C, H, W] to [N, C·H·W] that keeps the order becomes ``Flatten(axis=1)``.
+        2. A chain from [N, C, H, W] or [N, C, L] to [N, features] that keeps the order becomes
+           ``Flatten(axis=1)``.
         3. One that changes the order (NHWC exporters: Transpose, then Flatten) and is read by Gemm only
            becomes Flatten, and the columns of the Gemm's weight move to where their elements are.
-    Ensures: What is left of these operators cannot be expressed that way, or is a Flatten of form 2.
+        4. A chain from the graph input [N, C, L] to [N, C, 1, L], or back to the graph output, becomes the
+           Reshape of ``lift-1d-to-2d``.
+    Ensures: What is left of these operators cannot be expressed that way, or has form 2 or 4.
     """
 
     name: ClassVar[str] = "flatten"
@@ -78,7 +84,9 @@ def _replace_chain(end: ir.Node) -> list[Change]:
         bypass(end, source)
         _remove_unread(nodes[:-1])
         return [Change(what, "removed", "it changes nothing, with what comes before")]
-    if len(shape) != 4 or target != (shape[0], order.size):
+    if is_identity and _is_change_of_height(source, end):
+        return _write_reshape(source, nodes)
+    if len(shape) not in (3, 4) or target != (shape[0], order.size):
         return []
     readers = end.outputs[0].consumers()
     if not is_identity:
@@ -92,6 +100,27 @@ def _replace_chain(end: ir.Node) -> list[Change]:
     _remove_unread(nodes[:-1])
     reason = "" if is_identity else "the weight's columns were moved"
     return [Change(what, "written as Flatten", reason)]
+
+
+def _is_change_of_height(source: ir.Value, end: ir.Node) -> bool:
+    """True from the graph input [N, C, L] to [N, C, 1, L], or back in front of the graph output."""
+    before, after = static_shape(source) or (), static_shape(end.outputs[0]) or ()
+    enters = len(before) == 3 and after == (*before[:2], 1, before[2]) and source.is_graph_input()
+    leaves = len(after) == 3 and before == (*after[:2], 1, after[2]) and end.outputs[0].is_graph_output()
+    return enters or leaves
+
+
+def _write_reshape(source: ir.Value, nodes: list[ir.Node]) -> list[Change]:
+    end = nodes[-1]
+    shape = [0, *(static_shape(end.outputs[0]) or ())[1:]]
+    given = integer_argument(end, "shape", 1) if end.op_type == "Reshape" else None
+    if len(nodes) == 1 and given == shape and not end.attributes.get_int("allowzero", 0):
+        return []
+    what, graph = label(end), graph_of(end)
+    target = new_initializer(graph, f"{end.outputs[0].name}_shape", np.asarray(shape, dtype=np.int64))
+    replace_node(end, ir.node("Reshape", [source, target]))
+    _remove_unread(nodes[:-1])
+    return [Change(what, f"written as Reshape to {shape}")]
 
 
 def _remove_unread(nodes: list[ir.Node]) -> None:

@@ -19,6 +19,7 @@ NORMAL_FORM_OPS = frozenset(
         "GlobalAveragePool",
         "MaxPool",
         "Relu",
+        "Reshape",
     }
 )
 """Operators of the normal form."""
@@ -34,7 +35,6 @@ IMPORTED_OPS = NORMAL_FORM_OPS | {
     "Mul",
     "Pad",
     "ReduceMean",
-    "Reshape",
     "Sigmoid",
     "Softmax",
     "Squeeze",
@@ -68,16 +68,23 @@ def raise_all(faults: list[str], *, why: str, where: str, hint: str) -> None:
     )
 
 
-def attribute_faults(node: ir.Node) -> list[str]:
-    """What is wrong with a node's attributes, whatever its place in the graph."""
+def attribute_faults(node: ir.Node, dimensions: tuple[int, ...] = (1, 2)) -> list[str]:
+    """What is wrong with a node's attributes, whatever its place in the graph.
+
+    Args:
+        node: A node of the default domain.
+        dimensions: How many dimensions a window may have.
+    """
     if node.op_type not in WINDOW_OPS:
         return []
     faults, attributes = [], node.attributes
     if any(size != 1 for size in attributes.get_ints("dilations", ())):
         faults.append(f"dilations {list(attributes.get_ints('dilations', ()))}, only 1 is supported")
     window = attributes.get_ints("kernel_shape", None)
-    if window is not None and len(window) != 2:
-        faults.append(f"a window of {len(window)} dimensions, only 2 are supported")
+    if window is not None and len(window) not in dimensions:
+        faults.append(
+            f"a window of {len(window)} dimensions, only {' and '.join(map(str, dimensions))} are supported"
+        )
     pads = attributes.get_ints("pads", ())
     if any(size < 0 for size in pads):
         faults.append(f"negative pads {list(pads)}")

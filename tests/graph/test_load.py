@@ -82,8 +82,9 @@ def test_external_data(tmp_path):
         (GOOD.replace("3,8,8] x", "3,H,8] x"), "dynamic height ('H')"),
         (GOOD.replace("3,8,8] x", "3,8,W] x"), "dynamic width ('W')"),
         (GOOD.replace("3,8,8] x", "C,8,8] x"), "dynamic channels ('C')"),
+        (GOOD.replace("float[N,3,8,8] x", "float[N,3,L] x"), "dynamic length ('L')"),
         (GOOD.replace("float[N,3,8,8] x", "float[] x"), "has no shape"),
-        (GOOD.replace("float[N,3,8,8] x", "float[N,3,8] x"), "3 dimensions"),
+        (GOOD.replace("float[N,3,8,8] x", "float[N,3,8,8,8] x"), "5 dimensions"),
         (GOOD.replace("8] x)", "8] x, float[N,3] z)"), "2 inputs (x, z)"),
         (
             "g (float[N,3,8,8] x) => (float[N,3,8,8] y, float[N,3,8,8] z) { y = Mul(x, w) z = Neg(y) }",

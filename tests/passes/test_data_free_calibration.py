@@ -6,7 +6,7 @@ import pytest
 from fbcompile.passes.data_free_calibration import synthetic_inputs
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 20), (1, 49, 10), (1, 1, 1), (640,)])
+@pytest.mark.parametrize("shape", [(3, 32, 20), (1, 49, 10), (1, 1, 1), (6, 128), (640,)])
 def test_inputs_have_the_shape_and_fill_the_range(shape):
     x = synthetic_inputs(shape, (-2.0, 6.0), seed=0)
     assert x.shape[1:] == shape

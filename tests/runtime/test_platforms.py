@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.runtime.runners import gvsoc_runner, host_runner
+
+MAIN = Path(__file__).with_name("platform_check.c")
 L3_BYTES = 700_001
 COPIED_BYTES = 100_000
 
@@ -18,17 +21,15 @@ def pattern():
 
 def check(runner):
     (runner.folder / "l3.bin").write_bytes(pattern())
-    done = subprocess.run(runner.command, cwd=runner.folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"check {done.returncode} failed\n{done.stdout}\n{done.stderr}"
-    assert "platform checked" in done.stdout
+    assert "platform checked" in runner.execute()
     assert (runner.folder / "copy.bin").read_bytes() == pattern()[:COPIED_BYTES] + b"end"
 
 
-def test_host_platform(runtime, tmp_path):
-    check(runtime.host_runner(tmp_path, "portable", 8, "platform_check.c"))
+def test_host_platform(tmp_path):
+    check(host_runner(tmp_path, "portable", 8, MAIN))
 
 
 @pytest.mark.gvsoc
 @pytest.mark.parametrize(("isa", "cores"), [("portable", 1), ("xpulpv2", 4), ("xpulpnn", 8)])
-def test_pulp_open_platform(runtime, gvsoc_home, tmp_path, isa, cores):
-    check(runtime.gvsoc_runner(tmp_path, gvsoc_home, isa, cores, "platform_check.c"))
+def test_pulp_open_platform(gvsoc_home, tmp_path, isa, cores):
+    check(gvsoc_runner(tmp_path, gvsoc_home, isa, cores, MAIN))

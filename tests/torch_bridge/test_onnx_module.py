@@ -57,6 +57,25 @@ def test_qdq_models_equal_onnxruntime(model: ir.Model) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
+def test_a_line_in_normal_form_equals_onnxruntime() -> None:
+    proto = onnx.parser.parse_model(
+        """<ir_version: 13, opset_import: ["": 25]> g (float[N,3,9] x) => (float[N,4,9] y)
+        <int64[4] plane = {0,3,1,9}, int64[3] line = {0,4,9}> {
+            a = Reshape(x, plane)
+            b = Conv<kernel_shape=[1,3], strides=[1,1], pads=[0,1,0,1]>(a, w, c)
+            y = Reshape(b, line)
+        }"""
+    )
+    rng = np.random.default_rng(0)
+    for name, shape in (("w", (4, 3, 1, 3)), ("c", (4,))):
+        array = rng.normal(size=shape).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    model = ir.from_proto(proto)
+    found, expected = both(model, image(model))
+    assert found.shape == (3, 4, 9)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_the_small_network_equals_onnxruntime() -> None:
     model = small_qdq_model()
     found, expected = both(model, small_data().x_val)

@@ -25,6 +25,8 @@ class Tile:
         output_height: Rows of the output tile.
         output_width: Columns of the output tile.
         output_channels: Channels of the output tile.
+        input_channel_first: The input tile is channel-first.
+        output_channel_first: The output tile is channel-first.
     """
 
     input_height: int
@@ -33,6 +35,8 @@ class Tile:
     output_height: int
     output_width: int
     output_channels: int
+    input_channel_first: bool = False
+    output_channel_first: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Kernel:
         cost: Its cost model on the target it was chosen for.
         prepare: C function that must run first, on the same arguments, through its own ``fbc_parallel``
             (kernels hold no barrier); empty if there is none.
+        takes_channel_first: It also reads a channel-first input tile.
+        writes_channel_first: It also writes a channel-first output tile.
     """
 
     function: str
@@ -76,6 +82,8 @@ class Kernel:
     source: str
     cost: Cost
     prepare: str = ""
+    takes_channel_first: bool = False
+    writes_channel_first: bool = False
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Bytes of scratch memory that one call needs; equals what the C side's size functions say."""

@@ -30,7 +30,11 @@ def test_all_faults_are_named(build):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("g (float[2,1,9] x) => (float[2,1,3] y) { y = MaxPool<kernel_shape=[3], strides=[3]>(x) }", "1 dim"),
+        (
+            "g (float[2,1,9,9,9] x) => (float[2,1,3,3,3] y) {"
+            " y = MaxPool<kernel_shape=[3,3,3], strides=[3,3,3]>(x) }",
+            "3 dim",
+        ),
         ("g (float16[2,4] x) => (float16[2,4] y) { y = Relu(x) }", "input 'x' has type FLOAT16"),
         ("g (float[2,4] x) => (float[2,4] y) <double z = {0}> { y = Relu(x) }", "constant 'z'"),
         (
