@@ -5,7 +5,6 @@ Same input, same bytes: nothing here depends on the time, the machine or the ord
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import shutil
 from collections.abc import Sequence
@@ -17,13 +16,12 @@ import jinja2
 from fbcompile.errors import InternalError
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
 from fbcompile.lowering.format_c import format_c
-from fbcompile.lowering.kernels import FusedKernel, Kernel, runtime_sources, weight_block
+from fbcompile.lowering.kernels import runtime_sources
+from fbcompile.lowering.layer_plan import LayerPlan
 from fbcompile.lowering.memory import MemoryPlan, aligned
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
-from fbcompile.lowering.network import FusedLayer, Layer, Network, Tensor, WeightedLayer
-from fbcompile.lowering.packing import pack_requantization, pack_weights
-from fbcompile.lowering.tile_geometry import Span
-from fbcompile.lowering.tiling import LayerTiling
+from fbcompile.lowering.network import Network, Tensor
+from fbcompile.lowering.program import PROGRAM, program_document
 from fbcompile.targets.target import Target
 
 RUNTIME = Path(__file__).resolve().parent.parent / "runtime_c"
@@ -46,57 +44,6 @@ _RESERVED = (
     "main",
     "fbc_main",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerPlan:
-    """Everything decided about one layer.
-
-    Attributes:
-        layer: The layer.
-        kernel: Its C kernel.
-        tiling: Its tiles.
-        weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
-    """
-
-    layer: Layer
-    kernel: Kernel
-    tiling: LayerTiling
-    weights: tuple[bytes, ...]
-
-
-def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:
-    """Packs what a layer reads from L3: for each channel tile its weights | scales | addends.
-
-    Those of a fused layer's depthwise part stand in front of the first block.
-    """
-    if isinstance(layer, FusedLayer) and isinstance(kernel, FusedKernel):
-        first, *others = pack_weight_blocks(layer.second, kernel.second, tiling)
-        (resident,) = _pack_blocks(layer.first, kernel.first, [Span(0, layer.first.output.channels)])
-        return (resident + first, *others)
-    if not isinstance(layer, WeightedLayer):
-        return ()
-    return tuple(_pack_blocks(layer, kernel, tiling.channel_spans()))
-
-
-def _pack_blocks(layer: WeightedLayer, kernel: Kernel, spans: Sequence[Span]) -> list[bytes]:
-    weights = pack_weights(layer, kernel)
-    scales, addends = pack_requantization(layer.requantization, layer.output.channels)
-    addend = 8 if layer.requantization.wide else 4
-    blocks = []
-    for span in spans:
-        end = span.first + span.count
-        layout = weight_block(layer, kernel, span.count)
-        block = bytearray(layout.bytes)
-        parts = (
-            (0, weights[kernel.weight_bytes(layer, span.first) : kernel.weight_bytes(layer, end)]),
-            (layout.scales_at, scales[8 * span.first : 8 * end]),
-            (layout.addends_at, addends[addend * span.first : addend * end]),
-        )
-        for offset, data in parts:
-            block[offset : offset + len(data)] = data
-        blocks.append(bytes(block))
-    return blocks
 
 
 def emit_project(
@@ -130,6 +77,7 @@ def emit_project(
         _write(out, Path("inc/network.h"), _render("network.h.j2", values)),
         _write(out, Path("src/network.c"), _render("network.c.j2", values)),
         _write(out, Path("hex/weights.bin"), _weights_image(plans, memory)),
+        _write(out, PROGRAM, program_document(network.layers)),
     ]
     for layer in layers:
         written.append(_write(out, Path(f"inc/{layer['name']}.h"), _render("layer.h.j2", {"layer": layer})))

@@ -76,7 +76,7 @@ def _plan_lines(kernel: Kernel, tiling: LayerTiling) -> list[str]:
     order = tiling.loop_order.replace("_", " ")
     cycles = tiling.cycles
     return [
-        f"Kernel {kernel.function}. {tiling.tiles} tiles of {tiling.rows} rows x {tiling.columns} columns x "
+        f"Kernel {' and '.join(kernel.functions)}. {tiling.tiles} tiles of {tiling.rows} rows x {tiling.columns} columns x "
         f"{tiling.channels} channels, {order}, {buffering}.",
         f"{tiling.l1_bytes} bytes of L1; {tiling.traffic_bytes} bytes between L2 and L1 (every tensor once: "
         f"{tiling.once_bytes}).",

@@ -1,16 +1,74 @@
 """Fusion: a depthwise convolution and the pointwise one behind it become one layer.
 
 The fused layer computes tile by tile: the depthwise output of a tile stays in L1, where the pointwise kernel
-reads it, and never becomes a tensor in L2. Whether that is faster is the tiler's question
-(``lower.lower`` asks it for every pair); here is only what may be fused.
+reads it, and never becomes a tensor in L2. It is done where the cost model of the tiler, which also judges
+all other tilings, says that it is faster, waits for weights from L3 included.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
-from fbcompile.lowering.kernels import is_depthwise
+from fbcompile.errors import DoesNotFitError
+from fbcompile.lowering.kernels import fuse_kernels, is_depthwise
+from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
+from fbcompile.lowering.memory import plan_memory
 from fbcompile.lowering.network import FusedLayer, Layer, Network, WeightedLayer
+from fbcompile.lowering.tiling import tile_layer
+from fbcompile.targets.target import Target
+
+SMALL_WEIGHTS_BYTES = 32_768
+"""A fused layer waits for all its weights before its first tile: beyond this size it may wait for too long."""
+
+
+def fuse_where_faster(
+    network: Network, plans: list[LayerPlan], target: Target
+) -> tuple[Network, list[LayerPlan]]:
+    """Fuses the pairs that are predicted to be faster together.
+
+    Args:
+        network: The layers.
+        plans: One per layer.
+        target: L1, L2, L3.
+
+    Returns:
+        The network of the layers that are to be computed, and their plans; the arguments if nothing gains.
+    """
+    faster = {}
+    for first, second in fusible_pairs(network):
+        plan = _fused_plan(plans[first], plans[second], target)
+        apart = plans[first].tiling.cycles.total + plans[second].tiling.cycles.total
+        if plan is not None and plan.tiling.cycles.total < apart:
+            faster[first] = plan
+    small = {i: plan for i, plan in faster.items() if sum(map(len, plan.weights)) <= SMALL_WEIGHTS_BYTES}
+    variants = [_replace(network, plans, chosen) for chosen in ({}, small, faster)]
+    return min(variants, key=lambda variant: _predicted_cycles(variant[0], variant[1], target))
+
+
+def _fused_plan(first: LayerPlan, second: LayerPlan, target: Target) -> LayerPlan | None:
+    layer, kernel = fuse(first.layer, second.layer), fuse_kernels(first.kernel, second.kernel)
+    try:
+        tiling = tile_layer(layer, kernel, target)
+    except DoesNotFitError:
+        return None  # the pair stays as it is, and that fits
+    return LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
+
+
+def _replace(
+    network: Network, plans: list[LayerPlan], fused: dict[int, LayerPlan]
+) -> tuple[Network, list[LayerPlan]]:
+    """The plans with each fused one in the place of the two from its position on."""
+    kept = [fused.get(i, plan) for i, plan in enumerate(plans) if i - 1 not in fused]
+    return dataclasses.replace(network, layers=tuple(plan.layer for plan in kept)), kept
+
+
+def _predicted_cycles(network: Network, plans: list[LayerPlan], target: Target) -> float:
+    try:
+        waits = plan_memory(network, layer_loads(plans), target, solve=False).l3_wait
+    except DoesNotFitError:
+        return math.inf  # where no variant fits, the first one's error is the user's
+    return waits + sum(plan.tiling.cycles.total for plan in plans)
 
 
 def fusible_pairs(network: Network) -> list[tuple[int, int]]:

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
-from fbcompile.lowering.emit import LayerPlan, emit_project, pack_weight_blocks
+from fbcompile.lowering.emit import emit_project
+from fbcompile.lowering.fuse import fuse_where_faster
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.memory import LayerLoad, PlanMethod, plan_memory, weight_room
+from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
+from fbcompile.lowering.memory import PlanMethod, plan_memory, weight_room
 from fbcompile.lowering.network import Layer, Network
 from fbcompile.lowering.support import require_tested
 from fbcompile.lowering.tiling import LayerTiling, LoopOrder, PredictedCycles, tile_layer
 from fbcompile.targets.target import Target
 
 _Result = TypeVar("_Result")
+
+BLOCKS_IN_L2 = 3
+"""L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +30,8 @@ class LayerReport:
 
     Attributes:
         name: The layer's name.
-        kernel: C kernel.
+        parts: Names of the integer model's layers that it computes: one, or two that are fused.
+        kernel: C kernels.
         tile: Output rows, columns and channels of a full tile (pixels, 1 and channels for add and concat).
         tiles: Number of tiles.
         loop_order: What stays in L1 while the other operand moves.
@@ -40,6 +46,7 @@ class LayerReport:
     """
 
     name: str
+    parts: tuple[str, ...]
     kernel: str
     tile: tuple[int, int, int]
     tiles: int
@@ -99,13 +106,14 @@ class LoweringReport:
         return values | {"predicted_cycles": self.predicted_cycles, "traffic_ratio": self.traffic_ratio}
 
 
-def lower(network: Network, target: Target, out: Path) -> LoweringReport:
+def lower(network: Network, target: Target, out: Path, *, fuse: bool = True) -> LoweringReport:
     """Tiles, plans memory and writes the C project.
 
     Args:
         network: One layer or more.
         target: The machine.
         out: Folder of the project; made if missing.
+        fuse: Compute depthwise and pointwise layers together where that is predicted to be faster.
 
     Returns:
         What was decided, with predictions.
@@ -126,7 +134,9 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
     plans = _stream_large_weights(network, plans, target)
-    memory = plan_memory(network, [_layer_load(plan) for plan in plans], target)
+    if fuse:
+        network, plans = fuse_where_faster(network, plans, target)
+    memory = plan_memory(network, layer_loads(plans), target)
     files = emit_project(network, plans, memory, target, out)
     layers = tuple(_layer_report(plan, wait) for plan, wait in zip(plans, memory.l3_wait_cycles, strict=True))
     return LoweringReport(
@@ -143,21 +153,20 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
 
 
 def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Target) -> list[LayerPlan]:
-    """Tiles layers whose weights do not fit L2 beside the activations so that they load each weight once."""
+    """Tiles layers anew whose weights do not fit L2 beside the activations.
+
+    They load each weight once, and L2 holds the blocks of several tiles.
+    """
     result = []
     for plan, room in zip(plans, weight_room(network, target), strict=True):
-        if plan.tiling.weights_once or sum(map(len, plan.weights)) <= room:
+        sizes = [len(block) for block in plan.weights]
+        if sum(sizes) <= room or (plan.tiling.weights_once and max(sizes) <= room // BLOCKS_IN_L2):
             result.append(plan)
             continue
-        tiling = tile_layer(plan.layer, plan.kernel, target, weights_once=True)
-        result.append(
-            LayerPlan(plan.layer, plan.kernel, tiling, pack_weight_blocks(plan.layer, plan.kernel, tiling))
-        )
+        tiling = tile_layer(plan.layer, plan.kernel, target, stream_bytes=max(room, 0) // BLOCKS_IN_L2)
+        weights = pack_weight_blocks(plan.layer, plan.kernel, tiling)
+        result.append(LayerPlan(plan.layer, plan.kernel, tiling, weights))
     return result
-
-
-def _layer_load(plan: LayerPlan) -> LayerLoad:
-    return LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
 
 
 def _tested_kernel(layer: Layer, target: Target) -> Kernel:
@@ -198,7 +207,8 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
     tiling: LayerTiling = plan.tiling
     return LayerReport(
         name=plan.layer.name,
-        kernel=plan.kernel.function,
+        parts=tuple(part.name for part in plan.layer.parts),
+        kernel=" + ".join(plan.kernel.functions),
         tile=(tiling.rows, tiling.columns, tiling.channels),
         tiles=tiling.tiles,
         loop_order=tiling.loop_order,

@@ -12,6 +12,7 @@ avoid, ``memory_solver.py`` looks for a better one.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
@@ -286,20 +287,30 @@ class MemoryProblem:
         At the beginning of a moment L2 holds no more weights than the activations leave room for; what else
         is used up to a later moment is read in between.
         """
+        return self._bound[0]
+
+    def critical_reads(self) -> tuple[int, int]:
+        """First and last of the reads that ``wait_bound`` comes from."""
+        return self._bound[1], self._bound[2]
+
+    @functools.cached_property
+    def _bound(self) -> tuple[float, int, int]:
         begins = [0.0, *itertools.accumulate(self.moment_cycles)]
         live = live_bytes(self.activations, len(self.moment_cycles))
-        bound = 0.0
+        best = (0.0, 0, 0)
         for first, start in enumerate(self.slices):
             room = 0 if first == 0 else self.l2_bytes - live[start.moment]
-            ready, used = begins[start.moment] if first else 0.0, 0
-            cycles = 0.0
-            for weights, read in zip(self.slices[first:], self.read_cycles[first:], strict=True):
-                used += weights.bytes
-                cycles += read
+            ready = begins[start.moment] if first else 0.0
+            used, cycles = 0, 0.0
+            for last in range(first, len(self.slices)):
+                used += self.slices[last].bytes
+                cycles += self.read_cycles[last]
                 # The part of the reads that must come after the beginning of the first moment.
                 late = cycles * max(0.0, 1.0 - room / used)
-                bound = max(bound, late - (begins[weights.moment] - ready))
-        return bound
+                bound = late - (begins[self.slices[last].moment] - ready)
+                if bound > best[0]:
+                    best = (bound, first, last)
+        return best
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fbcompile.errors import InternalError
-from fbcompile.lowering.emit import pack_weight_blocks
+from fbcompile.lowering.layer_plan import pack_weight_blocks
 from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import choose_kernel
 from fbcompile.lowering.lower import lower

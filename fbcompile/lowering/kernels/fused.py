@@ -15,7 +15,8 @@ class FusedKernel(Kernel):
     """The kernels of a ``FusedLayer``; function, arguments and weight layout are the second one's.
 
     Tiles are those of the fused layer: input tile of the first kernel, output tile of the second one. The
-    first kernel computes all its channels once per tile of the plane, whatever the second one's channel tiles.
+    first kernel computes all its channels once per tile of the plane, whatever the second one's tiles of
+    channels.
 
     Attributes:
         first: Kernel of the depthwise layer.

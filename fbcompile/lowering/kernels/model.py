@@ -112,7 +112,7 @@ class Kernel:
         return 0
 
     def plane_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
-        """Cycles once per tile of the plane, whatever its tiles of channels: 0, unless the kernel is fused."""
+        """Cycles once per tile of the plane, whatever its tiles of channels: 0, unless it is fused."""
         return 0.0
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
