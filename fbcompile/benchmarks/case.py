@@ -40,8 +40,9 @@ class CaseSpec:
         output_signed: Its sign; None draws one (32-bit outputs are signed, max pooling keeps the input's).
         second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
-        data: ``random`` over the whole range, ``extreme`` (only smallest and largest) or ``clamped``
-            (random, and the requantization clamps sums).
+        data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``: random,
+            and the requantization clamps sums; ``halves``: an add's factors have 16 bits; ``identity``:
+            requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -118,10 +119,19 @@ def limits(bits: int, signed: bool) -> tuple[int, int]:
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
-def whole_tile(layer: Layer) -> Tile:
+def whole_tile(case: Case) -> Tile:
     """The tile that is the whole layer."""
-    x, y = layer.inputs[0], layer.output
-    return Tile(x.height, x.width, x.channels, y.height, y.width, y.channels)
+    x, y = case.layer.inputs[0], case.layer.output
+    return Tile(
+        x.height,
+        x.width,
+        x.channels,
+        y.height,
+        y.width,
+        y.channels,
+        input_channel_first=case.spec.input_channel_first,
+        output_channel_first=case.spec.output_channel_first,
+    )
 
 
 def make_case(spec: CaseSpec) -> Case:
@@ -136,7 +146,7 @@ def make_case(spec: CaseSpec) -> Case:
     signed = bool(rng.integers(2)) or spec.output_bits == 32
     if spec.output_signed is not None:
         signed = spec.output_signed
-    if shape.op == "max_pool":
+    if shape.op == "max_pool" or spec.data == "identity":
         signed = spec.activation_signed
     size = (shape.output_channels, shape.output_height, shape.output_width)
     target = Tensor("y", *size, spec.output_bits, signed, 1.0)
@@ -214,6 +224,9 @@ def _draw_requantization(
 ) -> Requantization:
     """Parameters that spread ``acc`` over a bit more than the output range, in int32 unless wide."""
     low, high = limits(target.bits, target.signed)
+    if spec.data == "identity":  # (128·x + 127) >> 7 is x
+        one = np.ones(channels, np.int64)
+        return Requantization(128 * one, 127 * one, 7, low, high)
     clamp = None
     if spec.data == "clamped" and not spec.wide:
         middle, outer = (int(np.quantile(np.abs(acc), part)) for part in (0.3, 0.9))

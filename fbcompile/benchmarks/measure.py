@@ -197,7 +197,7 @@ def _rate(one: BenchCase, kernel: Kernel, result: Result, target: Target) -> Rat
         case=one.label,
         kernel=f"{kernel.prepare} {kernel.function}" if kernel.prepare else kernel.function,
         cycles=result.cycles,
-        predicted=round(kernel.compute_cycles(layer, whole_tile(layer), target.cores)),
+        predicted=round(kernel.compute_cycles(layer, whole_tile(one.case), target.cores)),
         work=work,
         unit="MAC" if multiplies else "element",
         rate=work / result.cycles,
