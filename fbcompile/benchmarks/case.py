@@ -41,8 +41,8 @@ class CaseSpec:
         second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
         data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``: random,
-            and the requantization clamps sums; ``halves``: an add's factors have 16 bits; ``identity``:
-            requantization changes nothing.
+            and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``halves``: an add's
+            factors have 16 bits; ``identity``: requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -237,7 +237,8 @@ def _draw_requantization(
         shift = min(40, 30 - int(np.ceil(np.log2(span / largest))))
     else:
         shift = 0
-        while shift < 31 and span * 2 ** (shift + 1) < 2**29 and span / largest * 2**shift < 2**15:
+        widest = 15 if spec.data == "coarse" else 31
+        while shift < widest and span * 2 ** (shift + 1) < 2**30:
             shift += 1
     spread = span / largest * 2**shift * rng.uniform(0.5, 1.0, channels)
     multiplier = np.maximum(1, spread.astype(np.int64))

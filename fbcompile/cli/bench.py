@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fbcompile.cli import bench_networks
+
 if TYPE_CHECKING:
     from fbcompile.benchmarks.measure import Rate
     from fbcompile.targets.target import Target
 
-app = typer.Typer(help="Measure kernels on GVSOC.", no_args_is_help=True)
+app = typer.Typer(help="Measure kernels and networks on GVSOC.", no_args_is_help=True)
+app.command("networks")(bench_networks.networks)
 
 
 @app.callback()
