@@ -54,7 +54,7 @@ enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
  * value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255
  * (m <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m + (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s)
  * times that is a 32-bit number whose upper byte is y. Says whether channel `i` allows it, and rewrites its parameters. */
-FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift) {
+static __attribute__((noinline)) uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift) {
     const int32_t multiplier = pair->multiplier[i], addend = pair->addend[i];
     if (shift > 24u || multiplier < 2 || (uint32_t)multiplier > 1u << shift) {
         return 0u;
