@@ -31,7 +31,8 @@ static __attribute__((noinline)) fbc_depthwise_plan fbc_make_depthwise_plan(cons
     const uint32_t reach = (width < 2u ? 2u : width) * stride + 2u;
     fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
     const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
-    const uint32_t most_rows = input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
+    const uint32_t most_rows =
+        input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
     const uint32_t fewest = (height + most_rows - 1u) / most_rows;
     uint32_t least = UINT32_MAX;
     for (uint32_t bands = fewest; bands < fewest + 8u && bands <= height; bands++) {
@@ -159,10 +160,10 @@ FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwis
     fbc_find_edges(planes, args->pad_left, args->input_width, channel_first);
 }
 
-/* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to unit
- * of a band. Returns the first row of the tile that the planes hold. */
-FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row, uint32_t rows,
-                                   uint8_t *scratch, fbc_planes *planes, fbc_strip_pair *pair) {
+/* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to
+ * unit of a band. Returns the first row of the tile that the planes hold. */
+FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
+                                   uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair *pair) {
     const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
     const int32_t height = args->input_height;
     const int32_t top = (int32_t)(row * stride) - args->pad_top;
@@ -226,7 +227,8 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         for (uint32_t i = 0; i < 2u; i++) {
             const fbc_strip_kind found = fbc_prepare_pair(args, channel + 2u * i, kind, pair);
             pair->plane = scratch + i * plan.pair_bytes;
-            pair->output = (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
+            pair->output =
+                (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
             convolve[found][i](pair);
         }
         row += plan.band_rows;
@@ -249,13 +251,13 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     FBC_DEPTHWISE_STRIPS(store, 1, 2)
 /* `folded` is the kind that stands in for it where outputs are narrower than 8 bits. */
 #define FBC_DEPTHWISE_PAIR(is_signed, stride, kind, low, high) \
-    { fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high }
+    {fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high}
 #define FBC_DEPTHWISE_NAMES(is_signed, stride, folded, low, high) \
     { \
         FBC_DEPTHWISE_PAIR(is_signed, stride, PLAIN, low, high), \
-            FBC_DEPTHWISE_PAIR(is_signed, stride, CLAMPED, low, high), \
-            FBC_DEPTHWISE_PAIR(is_signed, stride, GENERAL, low, high), \
-            FBC_DEPTHWISE_PAIR(is_signed, stride, folded, low, high), \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, CLAMPED, low, high), \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, GENERAL, low, high), \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, folded, low, high), \
     }
 #define FBC_DEFINE_DEPTHWISE(name, folded, low, high) \
     static fbc_strips_table table = { \
