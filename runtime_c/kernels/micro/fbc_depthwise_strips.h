@@ -245,13 +245,12 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
             "a1") "lw a1, 80(sp)\n lw t6, 60(sp)\n add a4, a3, a1\n" \
                   ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
                   "lw t6, 64(sp)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
-                      kind, \
-                      FBC_STRIP_STORE_##store) "lw t6, 68(sp)\n lw a1, 72(sp)\n beq t6, a1, 4f\n addi t6, t6, " \
-                                               "2\n" FBC_STRIP_MINIMUM("t6", \
-                                                                       "a1") "sw t6, 68(sp)\n j 1b\n" \
-                                                                             "4: sw zero, 68(sp)\n lw tp, 100(sp)\n " \
-                                                                             "lw gp, 104(sp)\n lw sp, 108(sp)\n" \
-                                                                             ".option pop" \
+                      kind, FBC_STRIP_STORE_##store) "lw t6, 68(sp)\n lw a1, 72(sp)\n beq t6, a1, 4f\n addi t6, t6, " \
+                                                     "2\n" FBC_STRIP_MINIMUM( \
+                                                         "t6", "a1") "sw t6, 68(sp)\n j 1b\n" \
+                                                                     "4: sw zero, 68(sp)\n lw tp, 100(sp)\n " \
+                                                                     "lw gp, 104(sp)\n lw sp, 108(sp)\n" \
+                                                                     ".option pop" \
         : "+r"(block) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
           [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
