@@ -131,13 +131,19 @@ def _output_has(bits: int) -> Predicate:
 
 
 def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
-    """Of layers with outputs of that width: those with 8-bit activations, which may be channel-first, and the rest."""
+    """For outputs of that width: with 8-bit activations, which may be channel-first, and with all others."""
     function = f"fbc_depthwise_3x3_to_{output_bits}"
     kernel = DepthwiseKernel(
         function, "fbc_conv_args", "depthwise", 4, f"kernels/{function}.c", Cost(2110, 0, 0, 0)
     )
-    predicates = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, narrow_output)
-    predicates = (*predicates, _output_has(output_bits))
+    predicates = (
+        is_depthwise,
+        kernel_is_3x3,
+        stride_1_or_2,
+        channels_in_fours,
+        narrow_output,
+        _output_has(output_bits),
+    )
     planes = dataclasses.replace(kernel, takes_channel_first=True)
     return Candidate(planes, SIMD, (*predicates, activations_of_8_bits)), Candidate(kernel, SIMD, predicates)
 
