@@ -68,6 +68,8 @@ def test_convolution_takes_the_narrowest_dot_product_that_holds_both_operands(is
         ({"bits": (2, 8, 2)}, "fbc_depthwise_3x3_to_2"),
         ({"bits": (8, 8, 32)}, "fbc_depthwise_portable"),
         ({"kernel": 5}, "fbc_depthwise_portable"),
+        ({"pad": 2}, "fbc_depthwise_3x3_to_8"),
+        ({"pad": 3}, "fbc_depthwise_portable"),
         ({"channels": (6, 6)}, "fbc_depthwise_portable"),
         ({"wide": True}, "fbc_depthwise_portable"),
     ],

@@ -123,6 +123,13 @@ class DepthwiseKernel(Kernel):
         return self.folded if bits == 8 else (unit, output + self.clamped)
 
 
+def _padding_below_kernel(layer: Layer) -> bool:
+    """No row or column of outputs lies wholly beside the input."""
+    shape = layer.shape
+    rows, columns = (shape.pad_top, shape.pad_bottom), (shape.pad_left, shape.pad_right)
+    return max(rows) < shape.kernel_height and max(columns) < shape.kernel_width
+
+
 def _output_has(bits: int) -> Predicate:
     def holds(layer: Layer) -> bool:
         return layer.output.bits == bits
@@ -142,6 +149,7 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
         stride_1_or_2,
         channels_in_fours,
         narrow_output,
+        _padding_below_kernel,
         _output_has(output_bits),
     )
     planes = dataclasses.replace(kernel, takes_channel_first=True)

@@ -288,7 +288,9 @@ FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *
     if (kind != FBC_STRIP_PLAIN) {
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
     }
-    const int32_t value = (sum * pair->multiplier[channel] + pair->addend[channel]) >> pair->shift;
+    /* Wraps around where the output is beside a tile of one column, which nobody reads. */
+    const uint32_t product = (uint32_t)sum * (uint32_t)pair->multiplier[channel];
+    const int32_t value = (int32_t)(product + (uint32_t)pair->addend[channel]) >> pair->shift;
     const int32_t high = store == FBC_STORE_8 ? 255 : store == FBC_STORE_4 ? 15 : 3;
     return (uint32_t)(kind == FBC_STRIP_GENERAL ? fbc_clamp(value, pair->low, pair->high) : fbc_clamp(value, 0, high));
 }
