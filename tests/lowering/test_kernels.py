@@ -60,13 +60,16 @@ def test_convolution_takes_the_narrowest_dot_product_that_holds_both_operands(is
 @pytest.mark.parametrize(
     ("options", "function"),
     [
-        ({}, "fbc_depthwise_3x3"),
-        ({"stride": 2}, "fbc_depthwise_3x3"),
+        ({}, "fbc_depthwise_3x3_to_8"),
+        ({"stride": 2}, "fbc_depthwise_3x3_to_8"),
         ({"stride": 3}, "fbc_depthwise_portable"),
-        ({"bits": (8, 2, 4)}, "fbc_depthwise_3x3"),
-        ({"bits": (4, 4, 4)}, "fbc_depthwise_portable"),
+        ({"bits": (8, 2, 4)}, "fbc_depthwise_3x3_to_4"),
+        ({"bits": (4, 4, 4)}, "fbc_depthwise_3x3_to_4"),
+        ({"bits": (2, 8, 2)}, "fbc_depthwise_3x3_to_2"),
         ({"bits": (8, 8, 32)}, "fbc_depthwise_portable"),
         ({"kernel": 5}, "fbc_depthwise_portable"),
+        ({"pad": 2}, "fbc_depthwise_3x3_to_8"),
+        ({"pad": 3}, "fbc_depthwise_portable"),
         ({"channels": (6, 6)}, "fbc_depthwise_portable"),
         ({"wide": True}, "fbc_depthwise_portable"),
     ],
@@ -84,21 +87,29 @@ def test_fast_depthwise_needs_equal_strides():
     assert choose_kernel(uneven, target("xpulpnn")).function == "fbc_depthwise_portable"
 
 
+@pytest.mark.parametrize(("bits", "takes"), [((8, 4, 2), True), ((4, 8, 8), False), ((2, 2, 2), False)])
+def test_fast_depthwise_takes_channel_first_input_of_8_bits(bits, takes):
+    layer = make_layer("depthwise", channels=(8, 8), groups=8, bits=bits)
+    assert choose_kernel(layer, target("xpulpnn")).takes_channel_first == takes
+    assert not choose_kernel(layer, target("portable")).takes_channel_first
+
+
 @pytest.mark.parametrize(
-    ("stride", "size", "bits", "bytes_of_a_core"),
+    ("stride", "size", "channels", "rows", "quads"),
     [
-        (1, 8, (8, 8, 8), 4 * 16 * 10),
-        (1, 7, (8, 8, 8), 4 * (16 * 9 + 8 * 7)),  # odd widths go through scratch
-        (1, 16, (8, 8, 8), 4 * 16 * 18),  # no more than four strips
-        (1, 8, (8, 8, 4), 4 * (16 * 10 + 8 * 8)),
-        (2, 6, (8, 8, 8), 3 * 16 * 7),
-        (2, 6, (8, 8, 2), 3 * (16 * 7 + 4 * 3)),
+        (1, 8, 64, 10, 3),
+        (1, 8, 8, 4, 3),  # two groups: four bands of two rows for eight cores
+        (1, 7, 64, 9, 3),
+        (1, 30, 64, 17, 8),  # two bands, for the planes of one would take more than 3072 bytes
+        (2, 16, 64, 17, 5),
+        (2, 1, 64, 3, 2),
     ],
 )
-def test_depthwise_scratch_holds_strips_and_narrow_outputs(stride, size, bits, bytes_of_a_core):
-    layer = make_layer("depthwise", channels=(8, 8), groups=8, stride=stride, size=size, bits=bits)
+def test_depthwise_scratch_holds_the_planes_of_a_band(stride, size, channels, rows, quads):
+    shape = {"channels": (channels, channels), "groups": channels, "stride": stride, "size": size}
+    layer = make_layer("depthwise", **shape)
     kernel = choose_kernel(layer, target("xpulpnn"))
-    assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (bytes_of_a_core + 4)
+    assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (16 * rows * quads + 4)
 
 
 def test_depthwise_with_a_channel_multiplier_is_a_dense_convolution():
