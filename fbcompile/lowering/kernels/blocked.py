@@ -7,6 +7,7 @@ import functools
 
 from fbcompile.lowering.kernels.candidate import Candidate
 from fbcompile.lowering.kernels.model import (
+    WIDTHS,
     Cost,
     Kernel,
     Tile,
@@ -174,6 +175,8 @@ def _blocked_candidates(isa: str, width: int, cost: BlockCost) -> list[Candidate
         Cost(0, 0, 0, 0),
         width=width,
         cycles=cost,
+        activation_widths=tuple(bits for bits in WIDTHS if bits <= width),
+        weight_widths=tuple(bits for bits in WIDTHS if bits <= width),
     )
     expanding = dataclasses.replace(kernel, prepare=f"fbc_expand_weights_{width}")
     activations_fit, weights_fit, narrower = (

@@ -13,7 +13,15 @@ from fbcompile.lowering.kernels.candidate import (
     narrow_output,
     stride_1_or_2,
 )
-from fbcompile.lowering.kernels.model import Cost, Kernel, Tile, is_depthwise, portable_kernel, weighted
+from fbcompile.lowering.kernels.model import (
+    WIDTHS,
+    Cost,
+    Kernel,
+    Tile,
+    is_depthwise,
+    portable_kernel,
+    weighted,
+)
 from fbcompile.lowering.network import Layer, WeightedLayer
 
 
@@ -82,7 +90,15 @@ class DepthwiseStripKernel(Kernel):
 
 
 STRIPS_3X3 = DepthwiseStripKernel(
-    "fbc_depthwise_3x3", "fbc_conv_args", "depthwise", 4, "kernels/fbc_depthwise_3x3.c", Cost(840, 0, 0, 0)
+    "fbc_depthwise_3x3",
+    "fbc_conv_args",
+    "depthwise",
+    4,
+    "kernels/fbc_depthwise_3x3.c",
+    Cost(840, 0, 0, 0),
+    activation_widths=(8,),
+    output_widths=WIDTHS,
+    wide=False,
 )
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
