@@ -19,7 +19,7 @@ static const fbc_kernel_limits limits = {
     .output_channel_first = 0,
     .depthwise = 0,
     .channel_block = 4,
-    .channels_left = 10,
+    .layer_channels = 10,
     .pad_bottom = 1,
     .pad_right = 0,
 };
@@ -226,7 +226,7 @@ static void check_pools(void) {
     POOL(0, (args.output_width = 2, args.kernel_width = 3), FBC_RULE_KEPT);
     POOL(0, args.stride_width = 0, FBC_RULE_SIZE);
     POOL(0, args.channels = 0, FBC_RULE_SIZE);
-    POOL(0, args.channels = 6, FBC_RULE_CHANNELS);
+    POOL(0, args.channels = 7, FBC_RULE_CHANNELS);
 }
 
 static void check_concatenations(void) {

@@ -31,6 +31,8 @@ class Tile:
         output_height: Rows of the output tile.
         output_width: Columns of the output tile.
         output_channels: Channels of the output tile.
+        input_channel_first: The input tile is channel-first.
+        output_channel_first: The output tile is channel-first.
     """
 
     input_height: int
@@ -39,6 +41,8 @@ class Tile:
     output_height: int
     output_width: int
     output_channels: int
+    input_channel_first: bool = False
+    output_channel_first: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

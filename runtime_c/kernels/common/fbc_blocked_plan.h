@@ -26,8 +26,9 @@ typedef struct {
     uint32_t column_words;  /* read by a dot product */
     uint32_t column_stride; /* bytes from column to column in scratch */
     uint32_t core_bytes;    /* a core's four columns, and a word so that the cores' columns begin in different banks */
+    uint32_t pixels;        /* of the output */
     uint32_t groups;        /* of four output channels */
-    uint32_t group_bytes;   /* weights of a group, at the kernel's width */
+    uint32_t group_bytes;   /* weights of a group, at the kernel's width, at least two words of each channel */
     uint32_t weight_bytes;  /* of the widened weights in scratch, 0 if they are read in place */
     uint32_t direct;
 } fbc_blocked_plan;
@@ -50,8 +51,10 @@ FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uin
     plan.column_words = (plan.tap_bytes * args->kernel_height * args->kernel_width + 3u) >> 2;
     plan.column_stride = 4u * plan.column_words;
     plan.core_bytes = 4u * plan.column_stride + 4u;
+    plan.pixels = (uint32_t)args->output_height * args->output_width;
     plan.groups = (args->output_channels + 3u) >> 2;
     plan.group_bytes = 16u * ratio * ((plan.column_words + ratio - 1u) / ratio);
+    plan.group_bytes = plan.group_bytes < 32u ? 32u : plan.group_bytes;
     plan.weight_bytes = ratio == 1u ? 0u : plan.groups * plan.group_bytes;
     plan.direct = fbc_blocked_is_direct(args, bits, plan.pixel_bytes);
     return plan;

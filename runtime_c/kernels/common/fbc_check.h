@@ -29,8 +29,8 @@ typedef struct {
     uint8_t input_channel_first;  /* it takes such a tile */
     uint8_t output_channel_first; /* it writes such a tile */
     uint8_t depthwise;            /* it reads the input channel of the output channel's number */
-    uint16_t channel_block;       /* output channels of a tile are a multiple, */
-    uint32_t channels_left;       /* or all that the layer has from the tile's first on */
+    uint16_t channel_block;       /* output channels of a tile are a multiple, but for the last tile's */
+    uint32_t layer_channels;      /* output channels of the layer */
     uint32_t pad_bottom;          /* of the layer */
     uint32_t pad_right;
 } fbc_kernel_limits;
@@ -120,9 +120,9 @@ static inline fbc_rule fbc_check_channels(uint32_t channels, const fbc_kernel_li
     if (channels == 0u) {
         return FBC_RULE_SIZE;
     }
-    const int whole = channels == limits->channels_left;
-    const int blocks = channels < limits->channels_left && channels % limits->channel_block == 0u;
-    return whole || blocks ? FBC_RULE_KEPT : FBC_RULE_CHANNELS;
+    const uint32_t rest = channels % limits->channel_block, last_rest = limits->layer_channels % limits->channel_block;
+    const int fits = channels <= limits->layer_channels && (rest == 0u || rest == last_rest);
+    return fits ? FBC_RULE_KEPT : FBC_RULE_CHANNELS;
 }
 
 static inline fbc_rule fbc_check_conv_args(const fbc_conv_args *args, const fbc_kernel_limits *limits) {
