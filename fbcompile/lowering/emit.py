@@ -16,6 +16,7 @@ import jinja2
 
 from fbcompile.errors import InternalError
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
+from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import Kernel, runtime_sources
 from fbcompile.lowering.memory import MemoryPlan, aligned
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
@@ -123,6 +124,7 @@ def emit_project(
         written.append(_write(out, Path(f"inc/{layer['name']}.h"), _render("layer.h.j2", {"layer": layer})))
         source = _render(layer["template"], {"layer": layer})
         written.append(_write(out, Path(f"src/{layer['name']}.c"), source))
+    format_c([out / path for path in written if path.suffix in (".c", ".h")])
     return sorted([*written, *_copy_runtime(sources, out)])
 
 

@@ -1,9 +1,9 @@
 """Memory plan by constraint programming (OR-tools CP-SAT): places and reads that wait least for L3.
 
 Variables: an offset per activation and slice, and per slice the moment from which on it may be read.
-Constraints: no two buffers overlap in moments x addresses, external memory makes one read after the other, and
-a moment begins when the one before has ended and its slice is there. Objective: the end of the run, then the arena's
-peak.
+Constraints: no two buffers overlap in moments x addresses, external memory makes one read after the other,
+and a moment begins when the one before has ended and its slice is there. Objective: the end of the run, then
+the arena's peak.
 
 The search is deterministic: one worker, a fixed seed and a limit counted in the solver's own work. A limit on
 wall time stands behind that for slow machines.

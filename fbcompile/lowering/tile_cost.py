@@ -18,7 +18,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 TILE_CYCLES = 460.0
 """Cycles of core 0 per tile beside kernel and transfers: next position, transfers, arguments.
 
-Measured on GVSOC, as the following ones, on MobileNetV1-0.25-96 and -1.0-128; mostly instruction cache misses.
+Measured on GVSOC, as the following ones, on MobileNetV1-0.25-96 and -1.0-128; mostly cache misses.
 """
 LOOP_CYCLES = 900.0
 """Once per layer of several tiles: the loop comes into the instruction cache."""

@@ -7,7 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
+from fbcompile.errors import InternalError
 from fbcompile.lowering.emit import pack_weight_blocks
+from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import choose_kernel
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import Network
@@ -119,3 +121,18 @@ def test_generated_code_has_no_tables_of_tiles(lowering, tmp_path):
         sizes.append((report.layers[0].tiles, (tmp_path / str(l1_bytes) / "src/Layer0.c").stat().st_size))
     assert sizes[1][0] > 10 * sizes[0][0]
     assert abs(sizes[1][1] - sizes[0][1]) < 600
+
+
+def test_generated_c_is_formatted(lowering, tmp_path):
+    network = lowering.random(8).build()
+    report = lower(network, lowering.target(l1_bytes=4000), tmp_path)
+    files = [tmp_path / path for path in report.files if path.parts[0] in ("src", "inc")]
+    before = [path.read_bytes() for path in files]
+    format_c(files)
+    assert [path.read_bytes() for path in files] == before
+    assert max(len(line) for data in before for line in data.splitlines() if b"/*" not in line) <= 120
+
+
+def test_what_cannot_be_formatted_is_an_error(tmp_path):
+    with pytest.raises(InternalError, match="clang-format failed"):
+        format_c([tmp_path / "missing.c"])

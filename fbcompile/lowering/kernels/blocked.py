@@ -83,6 +83,11 @@ class BlockedKernel(Kernel):
         ratio = self.width // layer.weight_bits
         return max(-(-self.column_words(layer) // ratio), 2 // ratio, 1)
 
+    def quads_at_once(self, layer: WeightedLayer) -> int:
+        """Groups of four columns that a core gathers before it multiplies them."""
+        words = self.column_words(layer)
+        return 4 if words <= 10 else 2 if words <= 20 else 1
+
     def reads_in_place(self, layer: WeightedLayer, tile: Tile) -> bool:
         """True if every column lies in the input tile as it is, so that nothing is gathered."""
         shape, (height, width) = layer.shape, kernel_size(layer)
@@ -95,13 +100,13 @@ class BlockedKernel(Kernel):
         return inside and adjoining and whole_words and layer.inputs[0].bits == self.width
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
-        """Widened weights of the tile and four columns per core."""
+        """Widened weights of the tile, and four or more columns per core."""
         layer = weighted(layer)
         weights = 0
         if layer.weight_bits < self.width:
             words = self.group_words(layer) * (self.width // layer.weight_bits)
             weights = -(-tile.output_channels // 4) * 16 * words
-        columns = 4 * 4 * self.column_words(layer) + 4
+        columns = 4 * 4 * self.column_words(layer) * self.quads_at_once(layer) + 4
         return weights + (0 if self.reads_in_place(layer, tile) else cores * columns)
 
     def weight_bytes(self, layer: Layer, output_channels: int) -> int:

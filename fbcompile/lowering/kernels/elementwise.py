@@ -144,9 +144,9 @@ class ConcatFoursKernel(FoursKernel):
         copy_word: Likewise per word.
     """
 
-    copy_call: float = 535
+    copy_call: float = 560
     copy_run: float = 127
-    copy_word: float = 2.05
+    copy_word: float = 2.12
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """A call per input."""
@@ -255,10 +255,10 @@ class AveragePoolWordsKernel(Kernel):
 
     call: float = 500
     total: float = 15.9
-    part: float = 8.6
+    part: float = 9.2
     lane: float = 9.5
     rare: float = 60
-    stall: float = 1.08
+    stall: float = 1.1
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Steps of the slowest core."""

@@ -19,14 +19,15 @@ typedef struct {
 typedef struct {
     const fbc_conv_args *args;
     const fbc_blocked_plan *plan;
-    fbc_rows inside;      /* of a column that lies in the tile, without its addresses */
-    uint32_t source_step; /* from row to row of the input */
-    uint32_t bits;        /* of the column */
-    uint32_t copies;      /* 1: of its lanes, too */
-    int32_t last_top;     /* columns from row and column 0 to here lie in the tile */
-    int32_t last_left;
-    int32_t first_left; /* of the first output column; and behind the last */
+    fbc_rows inside;     /* of a column that lies in the tile, without its addresses */
+    uint32_t bits;       /* of the column */
+    uint32_t copies;     /* 1: of its lanes, too */
+    uint32_t tops;       /* columns from rows 0 to tops - 1 and columns 0 to lefts - 1 of the input lie in the tile */
+    uint32_t lefts;
+    int32_t first_left;  /* of the first output column; and behind the last */
     int32_t end_left;
+    uint32_t pixel_step; /* bytes of the input from output pixel to output pixel */
+    uint32_t row_step;   /* more from the last of a row to the first of the next */
 } fbc_gathering;
 
 #ifdef FBC_XPULPV2
@@ -148,16 +149,18 @@ static __attribute__((noinline)) void fbc_gather_border(const fbc_gathering *gat
                                                         uint8_t *column) {
     const fbc_conv_args *args = gathering->args;
     const fbc_blocked_plan *plan = gathering->plan;
+    const int32_t last_top = (int32_t)args->input_height - args->kernel_height;
+    const int32_t last_left = (int32_t)args->input_width - args->kernel_width;
     const uint32_t above = top < 0 ? (uint32_t)-top : 0u, before = left < 0 ? (uint32_t)-left : 0u;
-    const uint32_t below = top > gathering->last_top ? (uint32_t)(top - gathering->last_top) : 0u;
-    const uint32_t after = left > gathering->last_left ? (uint32_t)(left - gathering->last_left) : 0u;
+    const uint32_t below = top > last_top ? (uint32_t)(top - last_top) : 0u;
+    const uint32_t after = left > last_left ? (uint32_t)(left - last_left) : 0u;
     if (above + below >= args->kernel_height || before + after >= args->kernel_width) {
         fbc_zero_words(column, plan->column_words);
         return;
     }
     const uint32_t taps = args->kernel_width - before - after, inside = args->kernel_height - above - below;
     const uint8_t *source = (const uint8_t *)args->input +
-                            (uint32_t)(top + (int32_t)above) * gathering->source_step +
+                            (uint32_t)(top + (int32_t)above) * gathering->inside.source_step +
                             (uint32_t)(left + (int32_t)before) * plan->pixel_bytes;
     if (gathering->copies && (plan->tap_bytes & 3u) == 0u) {
         const uint32_t words = plan->tap_bytes >> 2, row_words = args->kernel_width * words;
@@ -166,31 +169,34 @@ static __attribute__((noinline)) void fbc_gather_border(const fbc_gathering *gat
             target = fbc_zero_words(target, before * words);
             target = fbc_copy_words(target, source, taps * words);
             target = fbc_zero_words(target, after * words);
-            source += gathering->source_step;
+            source += gathering->inside.source_step;
         }
         fbc_zero_words(target, below * row_words);
         return;
     }
     fbc_zero_words(column, plan->column_words);
-    const fbc_rows rows = {gathering->inside.target_step, gathering->source_step, taps * plan->tap_bytes, inside};
+    const fbc_rows rows = {gathering->inside.target_step, gathering->inside.source_step, taps * plan->tap_bytes, inside};
     fbc_gather_rows(args, plan, gathering->bits, taps, &rows,
                     column + above * rows.target_step + before * plan->tap_bytes, source);
 }
 
 FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t bits) {
-    const uint32_t row_bytes = args->kernel_width * plan->tap_bytes;
+    const uint32_t row_bytes = args->kernel_width * plan->tap_bytes, step = args->stride_width * plan->pixel_bytes;
     const uint32_t source_step = args->input_width * plan->pixel_bytes;
+    const int32_t tops = (int32_t)args->input_height - args->kernel_height + 1;
+    const int32_t lefts = (int32_t)args->input_width - args->kernel_width + 1;
     const fbc_gathering gathering = {
         .args = args,
         .plan = plan,
         .inside = {row_bytes, source_step, row_bytes, args->kernel_height},
-        .source_step = source_step,
         .bits = bits,
         .copies = args->activation_bits == bits,
-        .last_top = (int32_t)args->input_height - args->kernel_height,
-        .last_left = (int32_t)args->input_width - args->kernel_width,
+        .tops = tops > 0 ? (uint32_t)tops : 0u,
+        .lefts = lefts > 0 ? (uint32_t)lefts : 0u,
         .first_left = -(int32_t)args->pad_left,
         .end_left = args->output_width * args->stride_width - args->pad_left,
+        .pixel_step = step,
+        .row_step = args->stride_height * source_step - args->output_width * step,
     };
     return gathering;
 }
@@ -200,26 +206,31 @@ FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc
 static __attribute__((noinline)) void fbc_gather_columns(const fbc_gathering *gathering, int32_t top, int32_t left,
                                                          uint8_t *column, uint32_t pixels) {
     const fbc_conv_args *args = gathering->args;
-    const fbc_blocked_plan *plan = gathering->plan;
+    const uint32_t stride = gathering->plan->column_stride, pixel_step = gathering->pixel_step;
+    const uint32_t step = args->stride_width;
+    const int32_t end = gathering->end_left;
+    const uint32_t lefts = gathering->lefts;
     const fbc_rows inside = gathering->inside;
-    const uint8_t *input = args->input;
-    const uint32_t pixel_bytes = plan->pixel_bytes, stride = plan->column_stride;
+    /* The place of the first tap; of a column that begins outside the tile it is not used. */
+    uint32_t place = (uint32_t)top * inside.source_step + (uint32_t)left * gathering->plan->pixel_bytes;
+    uint32_t row_lefts = (uint32_t)top < gathering->tops ? lefts : 0u;
     do {
-        if (top < 0 || left < 0 || top > gathering->last_top || left > gathering->last_left) {
+        if ((uint32_t)left >= row_lefts) {
             fbc_gather_border(gathering, top, left, column);
+        } else if (gathering->copies) {
+            fbc_copy_rows(&inside, column, (const uint8_t *)args->input + place);
         } else {
-            const uint8_t *source = input + (uint32_t)top * inside.source_step + (uint32_t)left * pixel_bytes;
-            if (gathering->copies) {
-                fbc_copy_rows(&inside, column, source);
-            } else {
-                fbc_gather_rows(args, plan, gathering->bits, args->kernel_width, &inside, column, source);
-            }
+            fbc_gather_rows(args, gathering->plan, gathering->bits, args->kernel_width, &inside, column,
+                            (const uint8_t *)args->input + place);
         }
         column += stride;
-        left += args->stride_width;
-        if (left == gathering->end_left) {
+        place += pixel_step;
+        left += (int32_t)step;
+        if (left == end) {
             left = gathering->first_left;
             top += args->stride_height;
+            place += gathering->row_step;
+            row_lefts = (uint32_t)top < gathering->tops ? lefts : 0u;
         }
         pixels--;
     } while (pixels > 0u);

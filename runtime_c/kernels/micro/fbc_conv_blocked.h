@@ -4,8 +4,7 @@
  *
  * The blocks of all quads of pixels and groups of channels are split evenly over the cores, quads outermost, so that a
  * core gathers a quad once for all its groups, and few pixels are split by groups. If the pixels are no multiple of
- * four, the last quad begins earlier and computes some of them again. Every core copies the arguments to its own stack:
- * reading one word at once, eight cores would wait for each other. */
+ * four, the last quad begins earlier and computes some of them again. */
 #ifndef FBC_CONV_BLOCKED_H
 #define FBC_CONV_BLOCKED_H
 
@@ -91,7 +90,7 @@ static __attribute__((noinline)) void fbc_conv_last_group(const fbc_conv_args *a
     run->addends = addends;
     run->output = (uint8_t *)words;
     run->step = run->back = 4u;
-    run->groups = 1u;
+    run->groups = run->quads = 1u;
     run_blocks(run);
     run->step = step;
     run->back = back;
@@ -107,29 +106,28 @@ static __attribute__((noinline)) void fbc_conv_last_group(const fbc_conv_args *a
     }
 }
 
-/* Where the columns of four output pixels lie, the first being (y, x): in the input, or gathered into `columns`. */
+/* Where the columns of the first four of the pixels lie: in the input, or gathered into `columns` with the others. */
 FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_gathering *gathering,
-                              const uint8_t *quad[4], uint32_t first, uint8_t *columns) {
+                              const uint8_t *quad[4], uint32_t first, uint32_t pixels, uint8_t *columns) {
     const uint32_t y = first / args->output_width, x = first - y * args->output_width;
     if (plan->direct) {
-        const uint32_t step = args->stride_width * plan->pixel_bytes, row = args->stride_height * gathering->source_step;
-        const uint8_t *column = (const uint8_t *)args->input + y * row + x * step;
+        const uint32_t step = gathering->pixel_step, row_step = gathering->row_step;
+        const uint8_t *column = (const uint8_t *)args->input + first * step + y * row_step;
         uint32_t left_in_row = args->output_width - x;
-        const uint32_t next_row = row - args->output_width * step; /* negative where a row of outputs overlaps */
         for (uint32_t i = 0; i < 4u; i++) {
             quad[i] = column;
             column += step;
             left_in_row--;
             if (left_in_row == 0u) {
                 left_in_row = args->output_width;
-                column += (int32_t)next_row;
+                column += (int32_t)row_step; /* negative where rows of outputs overlap */
             }
         }
         return;
     }
     const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
     const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
-    fbc_gather_columns(gathering, top, left, columns, plan->pixels - first < 4u ? plan->pixels - first : 4u);
+    fbc_gather_columns(gathering, top, left, columns, pixels);
     for (uint32_t i = 0; i < 4u; i++) {
         quad[i] = columns;
         columns += plan->column_stride;
@@ -143,13 +141,15 @@ FBC_INLINE void fbc_prepare_run(fbc_block_run *run, const fbc_conv_args *args, c
     run->column_words = plan->column_words;
     if (args->output_channel_first) {
         run->step = run->back = fbc_lane_bytes(plan->pixels, args->output_bits);
+        run->quad_step = (uint32_t)args->output_bits >> 1;
     } else {
         run->step = fbc_lane_bytes(args->output_channels, args->output_bits);
         run->back = ((uint32_t)args->output_bits >> 1) - 3u * run->step;
+        run->quad_step = 4u * run->step;
     }
 }
 
-/* Groups of four pixels, from `group` up to `end`. */
+/* Groups of four pixels, from `group` up to `end`, and the same of the quads behind if a run has several. */
 FBC_INLINE void fbc_conv_groups(const fbc_conv_args *args, fbc_block_run *run, fbc_run_function run_blocks,
                                 const uint8_t *weights, uint32_t group_bytes, uint32_t pixel, uint32_t group,
                                 uint32_t end) {
@@ -177,40 +177,51 @@ FBC_INLINE void fbc_conv_groups(const fbc_conv_args *args, fbc_block_run *run, f
     }
 }
 
-FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *given, uint32_t bits,
+FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits,
                                  fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
-    const fbc_conv_args args = *given;
-    const fbc_blocked_plan plan = fbc_make_blocked_plan(&args, bits);
-    const fbc_gathering gathering = fbc_make_gathering(&args, &plan, bits);
-    const fbc_requantization_kind kind = fbc_kind_of(&args.requantization, args.output_bits);
+    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
+    const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
+    const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
     const uint32_t rare = kind == FBC_RARE || plan.pixels < 4u;
     /* The last pixels of a plane of narrow lanes share bytes with those before. */
-    const uint32_t whole_quads = args.output_channel_first && args.output_bits < 8u;
+    const uint32_t whole_quads = args->output_channel_first && args->output_bits < 8u;
+    const uint32_t at_once = (args->output_channels & 3u) != 0u ? 1u
+                             : !plan.direct                     ? plan.quads
+                             : gathering.row_step == 0u         ? plan.pixels
+                                                                : 1u;
     const fbc_range blocks = fbc_core_range(((plan.pixels + 3u) >> 2) * plan.groups);
-    const uint8_t *weights = plan.weight_bytes > 0u ? args.scratch : args.weights;
-    uint8_t *columns = (uint8_t *)args.scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
-    const fbc_run_function run_blocks = rare ? NULL : choose_run(&args, kind);
+    const uint8_t *weights = plan.weight_bytes > 0u ? args->scratch : args->weights;
+    uint8_t *columns = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
+    const fbc_run_function run_blocks = rare ? NULL : choose_run(args, kind);
     fbc_block_run run;
-    fbc_prepare_run(&run, &args, &plan);
+    fbc_prepare_run(&run, args, &plan);
+    run.column_step = at_once == 1u ? 0u : 4u * (plan.direct ? gathering.pixel_step : plan.column_stride);
     uint32_t quad = blocks.begin / plan.groups, group = blocks.begin - quad * plan.groups;
     uint32_t left = blocks.end - blocks.begin;
     while (left > 0u) {
-        uint32_t pixel = 4u * quad;
+        uint32_t pixel = 4u * quad, quads = 1u;
         const uint32_t end = left < plan.groups - group ? group + left : plan.groups;
         const uint32_t partial = plan.pixels - pixel < 4u;
-        left -= end - group;
         if (rare || (partial && whole_quads)) {
-            fbc_load_quad(&args, &plan, &gathering, run.columns, pixel, columns);
-            for (; group < end; group++) {
-                fbc_conv_rare_block(&args, &plan, run.columns, weights + group * plan.group_bytes, bits, pixel, group);
+            const uint32_t pixels = partial ? plan.pixels - pixel : 4u;
+            fbc_load_quad(args, &plan, &gathering, run.columns, pixel, pixels, columns);
+            for (uint32_t i = group; i < end; i++) {
+                fbc_conv_rare_block(args, &plan, run.columns, weights + i * plan.group_bytes, bits, pixel, i);
             }
         } else {
+            if (at_once > 1u && end - group == plan.groups && !partial) {
+                const uint32_t mine = left / plan.groups, whole = (plan.pixels - pixel) >> 2;
+                quads = mine < whole ? mine : whole;
+                quads = quads < at_once ? quads : at_once;
+            }
             pixel = partial ? plan.pixels - 4u : pixel;
-            fbc_load_quad(&args, &plan, &gathering, run.columns, pixel, columns);
-            fbc_conv_groups(&args, &run, run_blocks, weights, plan.group_bytes, pixel, group, end);
+            run.quads = quads;
+            fbc_load_quad(args, &plan, &gathering, run.columns, pixel, 4u * quads, columns);
+            fbc_conv_groups(args, &run, run_blocks, weights, plan.group_bytes, pixel, group, end);
         }
+        left -= quads * (end - group);
+        quad += quads;
         group = 0u;
-        quad++;
     }
 }
 

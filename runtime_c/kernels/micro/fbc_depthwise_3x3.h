@@ -28,7 +28,7 @@ typedef struct {
 static __attribute__((noinline)) fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
     const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
     const uint32_t cores = fbc_core_count();
-    const uint32_t reach = ((width < 2u ? 2u : width) - 1u) * stride + 4u;
+    const uint32_t reach = (width < 2u ? 2u : width) * stride + 2u;
     fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
     const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
     const uint32_t most_rows = input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
@@ -89,9 +89,9 @@ FBC_INLINE void fbc_read_taps(const uint8_t *filter, uint32_t bits, uint32_t tap
     }
 }
 
-/* Filters and parameters of two channels. Not inlined: twice the code would not fit into the instruction cache. */
-static __attribute__((noinline)) void fbc_prepare_pair(const fbc_conv_args *args, uint32_t channel,
-                                                       fbc_strip_pair *pair) {
+/* Filters and parameters of two channels; returns the kind of requantization, which is `kind` or "folded". */
+FBC_INLINE fbc_strip_kind fbc_prepare_pair(const fbc_conv_args *args, uint32_t channel, fbc_strip_kind kind,
+                                           fbc_strip_pair *pair) {
     const fbc_requantization *parameters = &args->requantization;
     const uint32_t filter_bytes = fbc_lane_bytes(9u, args->weight_bits);
     const uint8_t *filter = (const uint8_t *)args->weights + channel * filter_bytes;
@@ -102,13 +102,28 @@ static __attribute__((noinline)) void fbc_prepare_pair(const fbc_conv_args *args
         pair->addend[i] = ((const int32_t *)parameters->addend)[channel + i];
         filter += filter_bytes;
     }
+    pair->shift = parameters->shift;
+    if (kind != FBC_STRIP_CLAMPED || args->output_bits != 8u) {
+        return kind;
+    }
+    const int32_t multiplier = pair->multiplier[0], addend = pair->addend[0], clamp = pair->clamp[0];
+    if (!fbc_strip_fold(pair, 0u, parameters->shift)) {
+        return kind;
+    }
+    if (!fbc_strip_fold(pair, 1u, parameters->shift)) {
+        pair->multiplier[0] = multiplier;
+        pair->addend[0] = addend;
+        pair->clamp[0] = clamp;
+        return kind;
+    }
+    pair->shift = FBC_STRIP_UPPER_BYTES;
+    return FBC_STRIP_FOLDED;
 }
 
 /* What does not depend on channels and bands. */
 FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_strip_pair *pair) {
     pair->low = args->requantization.low;
     pair->high = args->requantization.high;
-    pair->shift = args->requantization.shift;
     pair->column = 0;
     pair->last = args->output_width < 2u ? 0u : args->output_width - 2u;
     pair->pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
@@ -181,28 +196,30 @@ FBC_INLINE void fbc_write_planes(fbc_planes *planes, fbc_fill_function fill, con
 typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
 
 /* By sign of the activations, stride, kind of requantization, pair of channels. */
-typedef const fbc_strips_function fbc_strips_table[2][2][3][2];
+typedef const fbc_strips_function fbc_strips_table[2][2][4][2];
 
-FBC_INLINE const fbc_strips_function *fbc_choose_strips(const fbc_conv_args *args, fbc_strips_table *table) {
+FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
     const fbc_requantization *parameters = &args->requantization;
-    fbc_strip_kind kind = FBC_STRIP_GENERAL;
-    if (parameters->low == 0 && parameters->high == (int32_t)(1u << args->output_bits) - 1) {
-        kind = parameters->clamped ? FBC_STRIP_CLAMPED : FBC_STRIP_PLAIN;
+    if (parameters->low != 0 || parameters->high != (int32_t)(1u << args->output_bits) - 1) {
+        return FBC_STRIP_GENERAL;
     }
-    return (*table)[args->activation_signed != 0u][args->stride_height - 1u][kind];
+    return parameters->clamped ? FBC_STRIP_CLAMPED : FBC_STRIP_PLAIN;
 }
 
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args);
-    const fbc_strips_function *convolve = fbc_choose_strips(args, table);
+    const fbc_strips_function(*convolve)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
+    const fbc_strip_kind kind = fbc_choose_kind(args);
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
-    fbc_strip_pair pair;
+    /* The cores' stacks lie in the same banks, but the strips read these parameters all the time. */
+    fbc_strip_pair room[2];
+    fbc_strip_pair *pair = (fbc_strip_pair *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
     fbc_planes planes;
     fbc_prepare_planes(args, &plan, &planes);
-    fbc_prepare_strips(args, &plan, &pair);
+    fbc_prepare_strips(args, &plan, pair);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
         const uint32_t group = unit / plan.bands;
         const uint32_t row = (unit - group * plan.bands) * plan.band_rows;
@@ -214,14 +231,14 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         first += args->input_channel_first ? channel * planes.spread : channel * args->activation_bits >> 3;
         fbc_write_planes(&planes, fill, &plane_rows, first, unit == units.begin || plan.bands > 1u, scratch,
                          plan.pair_bytes);
-        pair.rounds = (rows + steps - 1u) / steps;
-        pair.rest = pair.rounds * steps == rows ? 0u : rows + steps - pair.rounds * steps;
-        pair.plane = scratch;
+        pair->rounds = (rows + steps - 1u) / steps;
+        pair->rest = pair->rounds * steps == rows ? 0u : rows + steps - pair->rounds * steps;
+        pair->plane = scratch;
         for (uint32_t i = 0; i < 2u; i++) {
-            fbc_prepare_pair(args, channel, &pair);
-            pair.output = (uint8_t *)args->output + row * pair.row_bytes + (channel * args->output_bits >> 3);
-            convolve[i](&pair);
-            pair.plane += plan.pair_bytes;
+            const fbc_strip_kind found = fbc_prepare_pair(args, channel, kind, pair);
+            pair->output = (uint8_t *)args->output + row * pair->row_bytes + (channel * args->output_bits >> 3);
+            convolve[found][i](pair);
+            pair->plane += plan.pair_bytes;
             channel += 2u;
         }
     }
@@ -237,16 +254,20 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     FBC_DEPTHWISE_STRIPS(store, 0, 2) \
     FBC_DEPTHWISE_STRIPS(store, 1, 1) \
     FBC_DEPTHWISE_STRIPS(store, 1, 2)
-#define FBC_DEPTHWISE_NAMES(is_signed, stride, low, high) \
+/* `folded` is the kind that stands in for it where outputs are narrower than 8 bits. */
+#define FBC_DEPTHWISE_PAIR(is_signed, stride, kind, low, high) \
+    { fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high }
+#define FBC_DEPTHWISE_NAMES(is_signed, stride, folded, low, high) \
     { \
-        {fbc_strips_##is_signed##_##stride##_PLAIN_##low, fbc_strips_##is_signed##_##stride##_PLAIN_##high}, \
-            {fbc_strips_##is_signed##_##stride##_CLAMPED_##low, fbc_strips_##is_signed##_##stride##_CLAMPED_##high}, \
-            {fbc_strips_##is_signed##_##stride##_GENERAL_##low, fbc_strips_##is_signed##_##stride##_GENERAL_##high}, \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, PLAIN, low, high), \
+            FBC_DEPTHWISE_PAIR(is_signed, stride, CLAMPED, low, high), \
+            FBC_DEPTHWISE_PAIR(is_signed, stride, GENERAL, low, high), \
+            FBC_DEPTHWISE_PAIR(is_signed, stride, folded, low, high), \
     }
-#define FBC_DEFINE_DEPTHWISE(name, low, high) \
+#define FBC_DEFINE_DEPTHWISE(name, folded, low, high) \
     static fbc_strips_table table = { \
-        {FBC_DEPTHWISE_NAMES(0, 1, low, high), FBC_DEPTHWISE_NAMES(0, 2, low, high)}, \
-        {FBC_DEPTHWISE_NAMES(1, 1, low, high), FBC_DEPTHWISE_NAMES(1, 2, low, high)}, \
+        {FBC_DEPTHWISE_NAMES(0, 1, folded, low, high), FBC_DEPTHWISE_NAMES(0, 2, folded, low, high)}, \
+        {FBC_DEPTHWISE_NAMES(1, 1, folded, low, high), FBC_DEPTHWISE_NAMES(1, 2, folded, low, high)}, \
     }; \
     void name(void *arguments) { \
         fbc_depthwise_3x3(arguments, &table); \
