@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from fbcompile.errors import UnsupportedModelError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.kernels import BlockedKernel, Tile, choose_kernel, runtime_sources
+from fbcompile.lowering.kernels import (
+    OUTPUT_WIDTHS,
+    WIDTHS,
+    BlockedKernel,
+    Tile,
+    choose_kernel,
+    runtime_sources,
+)
+from fbcompile.lowering.kernels.blocked import PORTABLE
+from fbcompile.lowering.kernels.candidate import Candidate
+from fbcompile.lowering.kernels.choose import CANDIDATES
 from fbcompile.lowering.network import MaxPoolLayer, Requantization, Tensor, WeightedLayer
 from fbcompile.lowering.packing import pack_weights
 from fbcompile.targets.loader import load_target
@@ -184,3 +195,31 @@ def test_blocked_kernel_refuses_layers_without_weights():
     pool = MaxPoolLayer("Pooling3", layer.inputs, layer.output, layer.shape)
     with pytest.raises(InternalError, match="Pooling3"):
         kernel.scratch_bytes(pool, tile_of(layer), 8)
+
+
+def test_a_combination_without_a_kernel_is_named(monkeypatch):
+    """Where every kernel of an operator refuses a layer, the error says for what one is missing."""
+    layer = make_layer(bits=(8, 4, 8))
+    only_8_bits = dataclasses.replace(PORTABLE, weight_widths=(8,))
+    monkeypatch.setitem(CANDIDATES, "conv", (Candidate(only_8_bits),))
+    with pytest.raises(UnsupportedModelError) as caught:
+        choose_kernel(layer, target("portable"))
+    text = str(caught.value)
+    assert caught.value.exit_code == 3
+    for part in ("Layer0", "conv 3x3 stride 1x1 of 8, 4 (weights) bit to 8 bit", "fbc_conv_portable"):
+        assert part in text
+    assert choose_kernel(make_layer(), target("portable")) is only_8_bits
+
+
+@pytest.mark.parametrize("op", sorted({"conv", "depthwise", "linear"}))
+@pytest.mark.parametrize("isa", ["portable", "xpulpv2", "xpulpnn"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_every_combination_of_widths_has_a_kernel_that_takes_it(op, isa, wide):
+    for activation, weight, output in itertools.product(WIDTHS, WIDTHS, OUTPUT_WIDTHS):
+        groups = 8 if op == "depthwise" else 1
+        layer = make_layer(op, channels=(8, 8), groups=groups, bits=(activation, weight, output), wide=wide)
+        kernel = choose_kernel(layer, target(isa))
+        assert activation in kernel.activation_widths
+        assert weight in kernel.weight_widths
+        assert output in kernel.output_widths
+        assert kernel.wide or not wide

@@ -7,6 +7,7 @@ import functools
 
 from fbcompile.lowering.kernels.candidate import Candidate
 from fbcompile.lowering.kernels.model import (
+    WIDTHS,
     Cost,
     Kernel,
     Tile,
@@ -184,6 +185,8 @@ def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> 
         width=width,
         cycles=cost,
         macload=variant == "macload",
+        activation_widths=tuple(bits for bits in WIDTHS if bits <= width),
+        weight_widths=tuple(bits for bits in WIDTHS if bits <= width),
     )
     expanding = dataclasses.replace(kernel, prepare=f"fbc_expand_weights_{width}")
     activations_fit, weights_fit, narrower = (

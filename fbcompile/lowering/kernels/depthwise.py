@@ -141,9 +141,16 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
     """For outputs of that width: with 8-bit activations, which may be channel-first, and with all others."""
     function = f"fbc_depthwise_3x3_to_{output_bits}"
     kernel = DepthwiseKernel(
-        function, "fbc_conv_args", "depthwise", 4, f"kernels/{function}.c", Cost(2110, 0, 0, 0)
+        function,
+        "fbc_conv_args",
+        "depthwise",
+        4,
+        f"kernels/{function}.c",
+        Cost(2110, 0, 0, 0),
+        output_widths=(output_bits,),
+        wide=False,
     )
-    predicates = (
+    predicates: tuple[Predicate, ...] = (
         is_depthwise,
         kernel_is_3x3,
         stride_1_or_2,
