@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import LayerPlan, emit_project, pack_weight_blocks
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.memory import LayerLoad, PlanMethod, plan_memory, weight_room
+from fbcompile.lowering.memory import LayerLoad, PlanMethod, fits_l2, plan_memory, weight_room
 from fbcompile.lowering.network import Layer, Network
 from fbcompile.lowering.support import require_tested
 from fbcompile.lowering.tiling import LayerTiling, LoopOrder, PredictedCycles, tile_layer
@@ -128,8 +128,11 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
         LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    plans = _stream_large_weights(network, plans, target)
-    memory = plan_memory(network, [_layer_load(plan) for plan in plans], target)
+    whole = plans
+    plans = _stream_large_weights(network, whole, target)
+    memory = plan_memory(
+        network, _layer_loads(plans), target, fits=lambda other: _fits(network, whole, other)
+    )
     files = emit_project(network, plans, memory, target, out)
     layers = tuple(_layer_report(plan, wait) for plan, wait in zip(plans, memory.l3_wait_cycles, strict=True))
     return LoweringReport(
@@ -153,7 +156,11 @@ def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Targ
     result = []
     for plan, room in zip(plans, weight_room(network, target), strict=True):
         sizes = [len(block) for block in plan.weights]
-        if sum(sizes) <= room or (plan.tiling.weights_once and max(sizes) <= room // BLOCKS_IN_L2):
+        if (
+            not sizes
+            or sum(sizes) <= room
+            or (plan.tiling.weights_once and max(sizes) <= room // BLOCKS_IN_L2)
+        ):
             result.append(plan)
             continue
         tiling = tile_layer(plan.layer, plan.kernel, target, stream_bytes=max(room, 0) // BLOCKS_IN_L2)
@@ -162,8 +169,16 @@ def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Targ
     return result
 
 
-def _layer_load(plan: LayerPlan) -> LayerLoad:
-    return LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
+def _layer_loads(plans: list[LayerPlan]) -> list[LayerLoad]:
+    return [
+        LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
+        for plan in plans
+    ]
+
+
+def _fits(network: Network, plans: list[LayerPlan], target: Target) -> bool:
+    """Whether the network fits L2 of a target that differs in nothing else, tiled for that."""
+    return fits_l2(network, _layer_loads(_stream_large_weights(network, plans, target)), target)
 
 
 def _tested_kernel(layer: Layer, target: Target) -> Kernel:
