@@ -46,7 +46,6 @@ def layer_context(layer: Layer, kernel: Kernel, tiling: LayerTiling, name: str) 
         "copies": _Copies({buffer.name: buffer.copies for buffer in tiling.buffers}),
         "has_scratch": tiling.buffer("scratch") is not None,
         "double_buffer": tiling.double_buffer,
-        "outer": "",
         "tiles": tiling.tiles,
         "tile_rows": tiling.rows,
         "tile_columns": tiling.columns,
@@ -73,8 +72,6 @@ def _comment(layer: Layer, name: str) -> str:
 
 def _plan_lines(kernel: Kernel, tiling: LayerTiling) -> list[str]:
     buffering = "double buffered" if tiling.double_buffer and tiling.tiles > 1 else "single buffered"
-    if tiling.outer_single:
-        buffering = f"{'weights' if tiling.loop_order == 'weight_stationary' else 'input'} single buffered"
     order = tiling.loop_order.replace("_", " ")
     cycles = tiling.cycles
     return [
@@ -208,10 +205,7 @@ def _copy_values(tiling: LayerTiling) -> dict[str, Any]:
     keeps_input &= tiling.loop_order == "activation_stationary" or first_of_plane == ""
     always = tiling.loop_order == "activation_stationary" and several
     place = _walk_values(tiling)["place"]
-    outer, inner = ("weights", "input") if tiling.loop_order == "weight_stationary" else ("input", "weights")
     return {
-        "outer": outer if tiling.outer_single else "",
-        "inner": inner,
         "new_input": "now->channels.first == 0u" if keeps_input else "",
         "new_weights": "" if always else first_of_plane,
         "input_slices": sliced,

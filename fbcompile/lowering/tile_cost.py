@@ -61,9 +61,6 @@ class Candidates:
         channels: Output channels of a full tile.
         weight_stationary: Loop order.
         double_buffer: Whether transfers overlap compute.
-        outer_single: Of these, whether what only some tiles load has one buffer all the same, which is
-            filled between two tiles.
-        distinct: False where ``outer_single`` changes nothing.
         tiles: Number of tiles.
         outer: Number of steps that load both operands.
         every_load: DMA cycles of what each step loads.
@@ -81,8 +78,6 @@ class Candidates:
     channels: Integers
     weight_stationary: npt.NDArray[np.bool_]
     double_buffer: npt.NDArray[np.bool_]
-    outer_single: npt.NDArray[np.bool_]
-    distinct: npt.NDArray[np.bool_]
     tiles: Numbers
     outer: Numbers
     every_load: Numbers
@@ -115,14 +110,11 @@ class Candidates:
         steady = (outer - 1) * np.maximum(step, np.maximum(every + extra, store))
         steady = steady + (tiles - outer) * np.maximum(step, np.maximum(every, store))
         serial = compute + tiles * (every + store) + outer * extra
-        inner = (tiles - 1) * np.maximum(step, np.maximum(every, store))
-        between = (outer - 1) * (extra + store)
-        overlapped = np.where(self.outer_single[at], inner + between, steady)
-        return np.where(self.double_buffer[at], first + overlapped + last, serial) + self.overhead[at]
+        return np.where(self.double_buffer[at], first + steady + last, serial) + self.overhead[at]
 
     def order(self, bounds: Numbers, l1_bytes: int) -> list[int]:
         """Candidates that fit without scratch, lowest bound first."""
-        fitting = np.flatnonzero((self.l1_bytes <= l1_bytes) & self.distinct)
+        fitting = np.flatnonzero(self.l1_bytes <= l1_bytes)
         return [int(i) for i in fitting[np.argsort(bounds[fitting], kind="stable")]]
 
     def buffers(self, index: int) -> list[tuple[str, int, int]]:
@@ -177,7 +169,6 @@ class _Grid:
         pick: Index of each candidate's channel size.
         stationary: True if weights are the outer loop.
         double: True if double buffered.
-        outer_single: True if the operand of the outer loop is not.
     """
 
     geometry: LayerGeometry
@@ -188,7 +179,6 @@ class _Grid:
     pick: Integers
     stationary: npt.NDArray[np.bool_]
     double: npt.NDArray[np.bool_]
-    outer_single: npt.NDArray[np.bool_]
 
     @property
     def spatial(self) -> Numbers:
@@ -257,7 +247,7 @@ def candidate_costs(
     weights = _weight_operand(grid, dma, all_weights[grid.pick])
     target = _output_operand(grid, dma)
     every, extra = (a + b for a, b in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True))
-    sizes = _buffer_sizes(grid, channels, source, weights, weight_sizes[grid.pick])
+    sizes = _buffer_sizes(grid, channels, source, weight_sizes[grid.pick])
     used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
     traffic = sum(
         (operand.loads * operand.bytes for operand in (source, weights, target)), np.zeros(used.shape)
@@ -268,8 +258,6 @@ def candidate_costs(
         channels=grid.sizes[2],
         weight_stationary=grid.stationary,
         double_buffer=grid.double,
-        outer_single=grid.outer_single,
-        distinct=~grid.outer_single | _outer_moves(grid, source, weights),
         tiles=grid.tiles,
         outer=np.where(grid.stationary, grid.counts[2], grid.spatial),
         every_load=every,
@@ -282,14 +270,6 @@ def candidate_costs(
     )
 
 
-def _outer_moves(grid: _Grid, *operands: _Operand) -> npt.NDArray[np.bool_]:
-    """True if some operand is loaded several times, but not for every tile."""
-    moves = np.zeros(grid.tiles.shape, dtype=np.bool_)
-    for operand in operands:
-        moves |= (operand.loads > 1) & (operand.loads < grid.tiles)
-    return moves
-
-
 def _overhead(grid: _Grid, *operands: _Operand) -> Numbers:
     """Cycles of core 0 beside kernels and transfers."""
     loop = np.where(grid.tiles > 1, LOOP_CYCLES, 0.0)
@@ -299,7 +279,7 @@ def _overhead(grid: _Grid, *operands: _Operand) -> Numbers:
 
 def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int], orders: int) -> _Grid:
     rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
-    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), orders, 3)).reshape(5, -1)
+    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), orders, 2)).reshape(5, -1)
     row_tiles, row_sum, row_largest = _axis_numbers(geometry.rows, rows)
     column_tiles, column_sum, column_largest = _axis_numbers(geometry.columns, columns)
     size_channels = np.array(channels)[c]
@@ -312,8 +292,7 @@ def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int], orde
         input_columns=(column_sum[k], column_largest[k]),
         pick=c,
         stationary=order == 0,
-        double=buffering != 2,
-        outer_single=buffering == 1,
+        double=buffering == 0,
     )
 
 
@@ -368,13 +347,12 @@ def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
 
 
 def _buffer_sizes(
-    grid: _Grid, channels: list[int], source: _Operand, weights: _Operand, weight_sizes: Integers
+    grid: _Grid, channels: list[int], source: _Operand, weights: Integers
 ) -> dict[str, tuple[Integers, Integers]]:
     """Bytes and copies of each L1 buffer: two copies of what is moved more than once, if double buffered."""
 
-    def copies(loads: Numbers) -> Integers:
-        one = grid.outer_single & (loads < grid.tiles)
-        return np.where(grid.double & (loads > 1) & ~one, 2, 1)
+    def copies(moves: Numbers) -> Integers:
+        return np.where(grid.double & (moves > 1), 2, 1)
 
     geometry = grid.geometry
     pixels = (grid.input_rows[1] * grid.input_columns[1]).astype(np.int64)
@@ -385,7 +363,7 @@ def _buffer_sizes(
         pixel = tensor.pixel_bytes if geometry.family == "pixelwise" else input_slices
         sizes[f"input_{number}"] = (pixels * pixel, copies(source.loads))
     sizes["output"] = (grid.sizes[0] * grid.sizes[1] * output_slices, copies(grid.tiles))
-    sizes["weights"] = (weight_sizes, copies(weights.loads))
+    sizes["weights"] = (weights, copies(grid.counts[2]))
     return sizes
 
 

@@ -88,8 +88,6 @@ class LayerTiling:
         channels: Output channels of a full tile.
         loop_order: ``weight_stationary``: channels are the outer loop; else they are the inner one.
         double_buffer: True if the next tile is loaded while this one is computed.
-        outer_single: True if that is not so for the operand of the outer loop (weights if they are
-            stationary, else the input): it has one buffer, loaded between two tiles.
         buffers: L1 layout.
         l1_bytes: Bytes of L1 used, guards included.
         cycles: Prediction.
@@ -106,7 +104,6 @@ class LayerTiling:
     channels: int
     loop_order: LoopOrder
     double_buffer: bool
-    outer_single: bool
     buffers: tuple[L1Buffer, ...]
     l1_bytes: int
     cycles: PredictedCycles
@@ -301,7 +298,6 @@ def _describe(
         channels=channels,
         loop_order="weight_stationary" if candidates.weight_stationary[index] else "activation_stationary",
         double_buffer=bool(candidates.double_buffer[index]),
-        outer_single=bool(candidates.outer_single[index]),
         buffers=tuple(buffers),
         l1_bytes=offset,
         cycles=PredictedCycles(compute, max(total - compute - overhead, 0.0), overhead),
