@@ -10,13 +10,19 @@ from typing import Any, TypeVar
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import LayerPlan, emit_project, pack_weight_blocks
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.memory import LayerLoad, PlanMethod, plan_memory, weight_room
+from fbcompile.lowering.memory import LayerLoad, MemoryPlan, PlanMethod, fits_l2, plan_memory, weight_room
 from fbcompile.lowering.network import Layer, Network
 from fbcompile.lowering.support import require_tested
 from fbcompile.lowering.tiling import LayerTiling, LoopOrder, PredictedCycles, tile_layer
 from fbcompile.targets.target import Target
 
 _Result = TypeVar("_Result")
+
+LARGE_SHARE = 8
+"""Weights that take more than this part of L2 are large."""
+
+BLOCKS_IN_L2 = 3
+"""L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +131,7 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
         LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    plans = _stream_large_weights(network, plans, target)
-    memory = plan_memory(network, [_layer_load(plan) for plan in plans], target)
+    plans, memory = _plan_memory(network, plans, target)
     files = emit_project(network, plans, memory, target, out)
     layers = tuple(_layer_report(plan, wait) for plan, wait in zip(plans, memory.l3_wait_cycles, strict=True))
     return LoweringReport(
@@ -142,22 +147,58 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
     )
 
 
-def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Target) -> list[LayerPlan]:
-    """Tiles layers whose weights do not fit L2 beside the activations so that they load each weight once."""
+def _plan_memory(
+    network: Network, plans: list[LayerPlan], target: Target
+) -> tuple[list[LayerPlan], MemoryPlan]:
+    """Memory plan, and the tilings for it.
+
+    Where the layers wait for L3, it is tried whether they wait less if those with many weights load each of
+    them once, so that L2 need not hold all until the layer ends.
+    """
+    candidates: list[tuple[float, list[LayerPlan]]] = []
+    for share in (1, LARGE_SHARE):
+        tiled = _stream_large_weights(network, plans, target, share)
+        loads = _layer_loads(tiled)
+        memory = plan_memory(
+            network, loads, target, solve=False, fits=lambda other: _fits(network, plans, other)
+        )
+        candidates.append((sum(load.cycles for load in loads) + memory.l3_wait, tiled))
+        if sum(memory.l3_wait_cycles[1:]) == 0:
+            break
+    best = min(candidates, key=lambda candidate: candidate[0])[1]
+    return best, plan_memory(network, _layer_loads(best), target)
+
+
+def _stream_large_weights(
+    network: Network, plans: list[LayerPlan], target: Target, share: int = 1
+) -> list[LayerPlan]:
+    """Tiles layers anew whose weights take more than a share of the L2 that the activations leave.
+
+    They load each weight once, and L2 holds the blocks of several tiles.
+    """
     result = []
     for plan, room in zip(plans, weight_room(network, target), strict=True):
-        if plan.tiling.weights_once or sum(map(len, plan.weights)) <= room:
+        sizes = [len(block) for block in plan.weights]
+        small = not sizes or sum(sizes) <= room // share
+        if small or (plan.tiling.weights_once and max(sizes) <= room // BLOCKS_IN_L2):
             result.append(plan)
             continue
-        tiling = tile_layer(plan.layer, plan.kernel, target, weights_once=True)
-        result.append(
-            LayerPlan(plan.layer, plan.kernel, tiling, pack_weight_blocks(plan.layer, plan.kernel, tiling))
-        )
+        tiling = tile_layer(plan.layer, plan.kernel, target, stream_bytes=max(room, 0) // BLOCKS_IN_L2)
+        weights = pack_weight_blocks(plan.layer, plan.kernel, tiling)
+        result.append(LayerPlan(plan.layer, plan.kernel, tiling, weights))
     return result
 
 
-def _layer_load(plan: LayerPlan) -> LayerLoad:
-    return LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
+def _layer_loads(plans: list[LayerPlan]) -> list[LayerLoad]:
+    return [
+        LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
+        for plan in plans
+    ]
+
+
+def _fits(network: Network, plans: list[LayerPlan], target: Target) -> bool:
+    """Whether the network fits L2 of a target that differs in nothing else, tiled for that."""
+    return fits_l2(network, _layer_loads(_stream_large_weights(network, plans, target)), target)
 
 
 def _tested_kernel(layer: Layer, target: Target) -> Kernel:

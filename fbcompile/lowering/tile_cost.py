@@ -220,7 +220,7 @@ def candidate_costs(
     granule: int,
     dma: DmaCost,
     all_columns: bool,
-    weights_once: bool = False,
+    stream_bytes: int | None = None,
 ) -> Candidates:
     """Costs of all candidates of one layer.
 
@@ -231,13 +231,17 @@ def candidate_costs(
         granule: Multiple of the channels of a tile.
         dma: Cost of transfers.
         all_columns: Try every balanced column size instead of a few.
-        weights_once: Only tilings that load every weight once, which can be streamed through L2.
+        stream_bytes: Only tilings that load every weight once, and whose blocks have at most so many bytes
+            (the smallest blocks if all have more).
     """
     outputs = geometry.output.channels
     channels = (
         [outputs] if geometry.family == "pixelwise" else balanced_sizes(outputs, granule, aligned=(2, 4))
     )
-    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels, 1 if weights_once else 2)
+    if stream_bytes is not None:
+        small = [n for n in channels if weight_block(layer, kernel, n).bytes <= stream_bytes]
+        channels = small or [min(channels)]
+    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels, 2 if stream_bytes is None else 1)
     weight_sizes, all_weights = _weight_bytes(layer, kernel, channels)
     source = _input_operand(grid, dma)
     weights = _weight_operand(grid, dma, all_weights[grid.pick])

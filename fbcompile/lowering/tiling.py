@@ -210,14 +210,17 @@ def channel_granule(layer: Layer, kernel: Kernel) -> int:
     return math.lcm(8 // min(widths), max(kernel.channel_block, 1))
 
 
-def tile_layer(layer: Layer, kernel: Kernel, target: Target, *, weights_once: bool = False) -> LayerTiling:
+def tile_layer(
+    layer: Layer, kernel: Kernel, target: Target, *, stream_bytes: int | None = None
+) -> LayerTiling:
     """Cuts one layer for L1.
 
     Args:
         layer: Any layer that ``kernel`` computes.
         kernel: Gives scratch sizes, weight sizes and compute cycles of tiles.
         target: L1 size, cores and DMA.
-        weights_once: Load every weight from L2 once, so that L2 need not hold all of them.
+        stream_bytes: If given, every weight is loaded from L2 once, so that L2 need not hold all of them, and
+            the weights of a tile have at most so many bytes if they can.
 
     Returns:
         The candidate with the fewest predicted cycles.
@@ -230,7 +233,7 @@ def tile_layer(layer: Layer, kernel: Kernel, target: Target, *, weights_once: bo
     granule = channel_granule(layer, kernel)
     smallest = 0
     for all_columns in (False, True):
-        candidates = candidate_costs(layer, kernel, search.geometry, granule, dma, all_columns, weights_once)
+        candidates = candidate_costs(layer, kernel, search.geometry, granule, dma, all_columns, stream_bytes)
         best, needed = _best(search, candidates, target.l1_bytes)
         if best is not None:
             return _describe(search, candidates, *best)

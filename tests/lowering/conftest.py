@@ -206,6 +206,16 @@ def random_network(seed: int, layers: int = 12) -> NetworkBuilder:
     return builder
 
 
+def large_weights_network() -> NetworkBuilder:
+    """Three layers whose weights have more than 14,000 bytes, which is plenty for the activations."""
+    builder = NetworkBuilder(8, 20, 4, 4)
+    builder.conv(120, weight_bits=8)
+    builder.conv(64, (1, 1), pads=(0,) * 4, weight_bits=4)
+    builder.conv(60, weight_bits=8, wide=True)
+    builder.linear(33)
+    return builder
+
+
 def make_target(
     l1_bytes: int = 16_384,
     l2_bytes: int = 1_000_000,
@@ -240,6 +250,9 @@ class Lowering:
 
     def random(self, seed: int, layers: int = 12) -> NetworkBuilder:
         return random_network(seed, layers)
+
+    def large_weights(self) -> NetworkBuilder:
+        return large_weights_network()
 
     def target(self, **options: float | str) -> Target:
         return make_target(**options)

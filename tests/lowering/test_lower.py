@@ -156,6 +156,62 @@ def test_a_wrong_weight_is_seen(lowering, make, tmp_path):
     assert "image 0, Layer0" in differences(network, x, trace)
 
 
+L2_OF_LARGE_WEIGHTS = 14_000
+
+
+def test_weights_larger_than_l2(lowering, make, tmp_path):
+    builder = lowering.large_weights()
+    network = builder.build()
+    target = lowering.target(l1_bytes=9000, l2_bytes=L2_OF_LARGE_WEIGHTS)
+    report = lower(network, target, tmp_path / "c")
+    large = [layer.name for layer in report.layers if layer.weight_bytes > L2_OF_LARGE_WEIGHTS]
+    assert large == ["Layer0", "Layer2", "Layer3"]
+    assert report.l2_bytes <= L2_OF_LARGE_WEIGHTS
+    assert all("fbc_next_slice" in (tmp_path / f"c/src/{name}.c").read_text() for name in large)
+    shutil.copyfile(LATE_COPIES, tmp_path / "c/late_copies.c")
+    x = builder.inputs(2)
+    for platform in ("PLATFORM_SOURCES=late_copies.c", "CORES=8"):  # reads as late and as early as possible
+        make(tmp_path / "c", "clean")
+        make(tmp_path / "c", "host", "SANITIZE=1", platform)
+        trace = run_program(tmp_path / "c", "build/host_sanitize/network", network, x, tmp_path / "run")
+        assert differences(network, x, trace) == []
+
+
+@pytest.mark.parametrize("seed", [83, 103, 113, "large"])
+@pytest.mark.parametrize("l2_bytes", [64, 300])
+def test_the_change_that_an_error_asks_for_is_enough(seed, l2_bytes, lowering, tmp_path):
+    builder = lowering.large_weights() if seed == "large" else lowering.random(seed, layers=6)
+    network = builder.build()
+
+    def target(size: int):
+        return lowering.target(l1_bytes=60_000, l2_bytes=size, isa="xpulpnn")
+
+    with pytest.raises(DoesNotFitError, match="the tensors that live while it runs do not fit L2") as caught:
+        lower(network, target(l2_bytes), tmp_path / "c")
+    assert f"{l2_bytes} are available" in caught.value.why
+    needed = int(caught.value.hint.split("at least ")[1].split(",")[0])
+    assert f"they need {needed} bytes" in caught.value.why
+    assert lower(network, target(needed), tmp_path / "c").l2_bytes <= needed
+    with pytest.raises(DoesNotFitError):
+        lower(network, target(needed - 1), tmp_path / "c")
+
+
+def test_a_layer_that_skips_its_slice_is_seen(lowering, make, tmp_path):
+    builder = lowering.large_weights()
+    network = builder.build()
+    lower(network, lowering.target(l1_bytes=9000, l2_bytes=L2_OF_LARGE_WEIGHTS), tmp_path / "c")
+    header = tmp_path / "c/runtime/include/fbc_layer.h"
+    text = header.read_text()
+    wait = "layer->l3_wait_cycles += fbc_l3_wait(now->needed);"
+    assert wait in text
+    header.write_text(text.replace(wait, ""))
+    shutil.copyfile(LATE_COPIES, tmp_path / "c/late_copies.c")
+    make(tmp_path / "c", "host", "PLATFORM_SOURCES=late_copies.c")
+    x = builder.inputs(1)
+    trace = run_program(tmp_path / "c", "build/host/network", network, x, tmp_path / "run")
+    assert "image 0, Layer0" in differences(network, x, trace)
+
+
 def test_l2_that_forbids_prefetch(lowering, make, tmp_path):
     builder = lowering.builder(6, 20, 5, 4)
     for channels in (24, 28, 20):
@@ -252,11 +308,16 @@ def test_layer_without_kernel(lowering, tmp_path):
 
 
 @pytest.mark.gvsoc
-@pytest.mark.parametrize("isa", ["xpulpnn", "xpulpv2", "portable"])
+@pytest.mark.parametrize("isa", ["xpulpnn", "xpulpv2", "portable", "large weights"])
 def test_on_gvsoc(isa, lowering, make, gvsoc_home, tmp_path):
-    builder = lowering.random(31)
-    network = builder.build()
-    target = lowering.target(l1_bytes=smallest_l1(network, lowering, isa=isa) + 1000, isa=isa)
+    if isa == "large weights":
+        builder = lowering.large_weights()
+        network = builder.build()
+        target = lowering.target(l1_bytes=45_000, l2_bytes=L2_OF_LARGE_WEIGHTS, isa="xpulpnn")
+    else:
+        builder = lowering.random(31)
+        network = builder.build()
+        target = lowering.target(l1_bytes=smallest_l1(network, lowering, isa=isa) + 1000, isa=isa)
     lower(network, target, tmp_path / "c")
     make(tmp_path / "c", "gvsoc")
     install = find_gvsoc(gvsoc_home)

@@ -17,7 +17,7 @@ from fbcompile.targets.loader import load_target
 from fbcompile.verification.build import Build, build_project
 from fbcompile.verification.gvsoc import find_gvsoc, run_on_gvsoc
 from fbcompile.verification.run import pack_inputs
-from tests.lowering.conftest import random_network
+from tests.lowering.conftest import large_weights_network, random_network
 from tests.riscv_simulator.simulator import Copies, Isa, require_riscv_compiler, run_elf
 
 ISAS: dict[str, Isa] = {"rv32imc": "rv32imc", "xpulpv2": "xpulpv2", "xpulpnn": "xpulpnn"}
@@ -95,6 +95,24 @@ def test_networks_compute_what_numpy_computes(tmp_path: Path, case: str) -> None
             compiled.program, compiled.folder, cores=cores, isa=ISAS[target], quantum="random", **options
         )
         assert result.exit_status == 0, result.stdout
+        assert compiled.wrong_layers() == [], options
+
+
+def test_weights_larger_than_l2(tmp_path: Path) -> None:
+    require_riscv_compiler()
+    builder = large_weights_network()
+    network = builder.build()
+    target = dataclasses.replace(load_target("xpulpnn"), l1_bytes=45_000, l2_bytes=14_000)
+    report = lower(network, target, tmp_path / "c")
+    assert sum(layer.weight_bytes > report.l2_bytes for layer in report.layers) == 3
+    program = build_project(tmp_path / "c", Build.GVSOC)
+    inputs = builder.inputs(2)
+    (tmp_path / "input.bin").write_bytes(pack_inputs(inputs, network.input))
+    (tmp_path / "weights.bin").write_bytes((tmp_path / "c/hex/weights.bin").read_bytes())
+    compiled = Compiled(program, tmp_path, network, run_numpy(network, inputs))
+    machines: tuple[MachineOptions, ...] = ({}, {"copies": "immediate"}, {"copies": "random", "seed": 3})
+    for options in machines:
+        assert run_elf(program, tmp_path, quantum="random", **options).exit_status == 0
         assert compiled.wrong_layers() == [], options
 
 
