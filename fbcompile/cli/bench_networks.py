@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +13,6 @@ import typer
 if TYPE_CHECKING:
     from fbcompile.benchmarks.networks import NetworkTimes
     from fbcompile.verification.gvsoc import GvsocInstall
-
-_WIDEST = 200
-"""Columns of the tables where the output is no terminal."""
 
 
 def networks(
@@ -96,12 +92,9 @@ def _provenance(target: str, install: GvsocInstall) -> dict[str, object]:
 
 
 def _print_tables(results: list[NetworkTimes], *, layers: bool) -> None:
-    from rich.console import Console
+    from fbcompile.cli.cycle_tables import layers_table, networks_table, table_console
 
-    from fbcompile.cli.cycle_tables import layers_table, networks_table
-
-    width = None if sys.stdout.isatty() else max(_WIDEST, shutil.get_terminal_size().columns)
-    console = Console(highlight=False, width=width)
+    console = table_console()
     if layers:
         for one in results:
             console.print(layers_table(one))
