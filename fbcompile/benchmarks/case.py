@@ -40,8 +40,10 @@ class CaseSpec:
         output_signed: Its sign; None draws one (32-bit outputs are signed, max pooling keeps the input's).
         second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
-        data: ``random`` over the whole range, ``extreme`` (only smallest and largest) or ``clamped``
-            (random, and the requantization clamps sums).
+        data: ``random`` over the whole range; ``extreme`` (only smallest and largest); ``clamped`` (random,
+            and the requantization clamps sums); ``coarse`` (random, and it shifts by 15 at most); ``halves``
+            (random, an add's multipliers fit 16 bits); ``identity`` (random, the requantization changes
+            nothing).
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -136,7 +138,7 @@ def make_case(spec: CaseSpec) -> Case:
     signed = bool(rng.integers(2)) or spec.output_bits == 32
     if spec.output_signed is not None:
         signed = spec.output_signed
-    if shape.op == "max_pool":
+    if shape.op == "max_pool" or spec.data == "identity":
         signed = spec.activation_signed
     size = (shape.output_channels, shape.output_height, shape.output_width)
     target = Tensor("y", *size, spec.output_bits, signed, 1.0)
@@ -214,6 +216,9 @@ def _draw_requantization(
 ) -> Requantization:
     """Parameters that spread ``acc`` over a bit more than the output range, in int32 unless wide."""
     low, high = limits(target.bits, target.signed)
+    if spec.data == "identity":  # (128·x + 127) >> 7 is x
+        one = np.ones(channels, np.int64)
+        return Requantization(128 * one, 127 * one, 7, low, high)
     clamp = None
     if spec.data == "clamped" and not spec.wide:
         middle, outer = (int(np.quantile(np.abs(acc), part)) for part in (0.3, 0.9))
@@ -224,7 +229,8 @@ def _draw_requantization(
         shift = min(40, 30 - int(np.ceil(np.log2(span / largest))))
     else:
         shift = 0
-        while shift < 31 and span * 2 ** (shift + 1) < 2**29 and span / largest * 2**shift < 2**15:
+        widest = 15 if spec.data == "coarse" else 31
+        while shift < widest and span * 2 ** (shift + 1) < 2**30:
             shift += 1
     spread = span / largest * 2**shift * rng.uniform(0.5, 1.0, channels)
     multiplier = np.maximum(1, spread.astype(np.int64))

@@ -201,7 +201,7 @@ def _rate(one: BenchCase, kernel: Kernel, result: Result, target: Target) -> Rat
         work=work,
         unit="MAC" if multiplies else "element",
         rate=work / result.cycles,
-        ideal=_ideal(layer, target) if multiplies else None,
+        ideal=ideal_rate(layer, target) if multiplies else None,
         floor=one.floor,
     )
 
@@ -211,7 +211,7 @@ def _elements(layer: Layer) -> int:
     return layer.inputs[0].elements
 
 
-def _ideal(layer: Layer, target: Target) -> int:
+def ideal_rate(layer: Layer, target: Target) -> int:
     """MAC per cycle of a dot product per core, of the narrowest native width that holds both operands."""
     needed = max(layer.bits.activation_bits, layer.bits.weight_bits)
     native = [width for width in target.native_widths if width >= needed]

@@ -119,7 +119,8 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
     * ``dense``: [Cout][Kh][Kw][Cin lanes, whole bytes].
     * ``depthwise``: [C][Kh·Kw lanes, whole bytes].
     * ``blocked4``: groups of four output channels; a group has word 0 of its channels, then word 1, and so
-      on. A channel's lanes have the order of the columns in ``runtime_c/kernels/common/fbc_blocked_plan.h``.
+      on (mac&load: word 1 before word 0). A channel's lanes have the order of the columns in
+      ``runtime_c/kernels/common/fbc_blocked_plan.h``.
 
     Args:
         layer: Weights (Cout, Cin/groups, Kh, Kw).
@@ -150,6 +151,9 @@ def _pack_blocked(layer: WeightedLayer, kernel: BlockedKernel) -> bytes:
     stored_words = kernel.group_words(layer)
     missing = (-columns.shape[0] % 4, stored_words * ratio * per_word - columns.shape[1])
     padded = np.pad(columns, ((0, missing[0]), (0, missing[1])))
+    if kernel.macload:
+        first, second, rest = np.split(padded, [per_word, 2 * per_word], axis=1)
+        padded = np.concatenate([second, first, rest], axis=1)
     # Bits [h b, (h + 1) b) of a lane of stored word s are the lane of word ratio s + h.
     parts = padded.reshape(-1, 4, stored_words, ratio, per_word)
     interleaved = np.moveaxis(parts, 3, 4).reshape(-1, 4, stored_words, per_word * ratio)

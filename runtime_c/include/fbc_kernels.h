@@ -126,20 +126,22 @@ void fbc_max_pool_portable(void *args);     /* fbc_pool_args */
 void fbc_average_pool_portable(void *args); /* fbc_pool_args */
 void fbc_concat_portable(void *args);       /* fbc_concat_args */
 
-/* Blocks of 4 pixels x 4 channels with 8-, 4- or 2-bit dot products: fast with XpulpV2 (8 bit) and XpulpNN, portable
- * twins elsewhere. All take fbc_conv_args; activations and weights may be narrower than the kernel, not wider. Weights
- * "blocked4": groups of four output channels; in a group word k of channels 0..3, then word k + 1 of channels 0..3,
- * ...; see kernels/common/fbc_blocked_plan.h. If weights are narrower, fbc_expand_weights_* must run before on the same
- * arguments, in a fbc_parallel of its own. scratch: at least *_scratch_bytes(args). Reads up to 16 bytes behind the
- * operands, and does not use them. */
+/* Blocks of 4 pixels x 4 channels: blocked with XpulpV2 (8-bit dot products), macload with XpulpNN; portable twins
+ * elsewhere. All take fbc_conv_args and write HWC or channel-first; activations and weights may be narrower than the
+ * kernel, not wider. Weights "blocked4": groups of four output channels; in a group word k of channels 0..3, then word
+ * k + 1 of channels 0..3, ...; macload: word 1 before word 0; see kernels/common/fbc_blocked_plan.h. If weights are
+ * narrower, fbc_expand_weights_* must run before on the same arguments, in a fbc_parallel of its own. scratch: at least
+ * *_scratch_bytes(args). Reads up to 16 bytes behind the operands, and does not use them. */
 void fbc_conv_blocked_8(void *args);
-void fbc_conv_blocked_4(void *args);
-void fbc_conv_blocked_2(void *args);
+void fbc_conv_macload_8(void *args);
+void fbc_conv_macload_4(void *args);
+void fbc_conv_macload_2(void *args);
 void fbc_expand_weights_8(void *args); /* 4 or 2 bit to 8 bit, into scratch */
 void fbc_expand_weights_4(void *args); /* 2 bit to 4 bit */
 uint32_t fbc_conv_blocked_8_scratch_bytes(const fbc_conv_args *args);
-uint32_t fbc_conv_blocked_4_scratch_bytes(const fbc_conv_args *args);
-uint32_t fbc_conv_blocked_2_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_conv_macload_8_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_conv_macload_4_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_conv_macload_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3, channels a multiple of 4, stride 1 or 2 in both directions, not wide; weights "depthwise" of any width,
  * outputs of the width that the name says. Input HWC of any width, or channel-first with 8 bits. Fast with XpulpV2,

@@ -38,7 +38,7 @@ FBC_INLINE void write_fours(const pool *now, uint32_t channel, uint32_t count, c
     for (uint32_t i = 0; i < count; i += 4u) {
         const int32_t values[4] = {requantize_total(now, totals[i]), requantize_total(now, totals[i + 1u]),
                                    requantize_total(now, totals[i + 2u]), requantize_total(now, totals[i + 3u])};
-        output = fbc_store_channels(output, bits, bits >> 1, values);
+        output = fbc_store_four(output, bits, bits >> 1, values);
     }
 }
 

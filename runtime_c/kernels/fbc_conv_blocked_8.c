@@ -1,5 +1,6 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* Convolution with 8-bit dot products, 4 pixels x 4 channels. */
+#define FBC_MACLOAD 0u
 #include "micro/fbc_conv_blocked.h"
 
 enum { BITS = 8 };

@@ -3,4 +3,4 @@
 #include "micro/fbc_depthwise_3x3.h"
 
 FBC_DEPTHWISE_ALL_STRIPS(4)
-FBC_DEFINE_DEPTHWISE(fbc_depthwise_3x3_to_4, 4, 4)
+FBC_DEFINE_DEPTHWISE(fbc_depthwise_3x3_to_4, CLAMPED, 4, 4)

@@ -1,11 +1,12 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Max pooling of whole words; taps outside the tile are ignored. The cores split the output into blocks of up to 16
- * bytes of a pixel. Left-over bits of a pixel are 0 and so is their maximum. */
+/* Max pooling of whole words; taps outside the tile are ignored. The cores split the output into pixels, or
+ * into blocks of up to 16 bytes of a pixel if there are few pixels or long ones. Left-over bits of a pixel are 0 and so
+ * is their maximum. */
 #include "common/fbc_share.h"
 #include "fbc_kernels.h"
 #include "micro/fbc_pool_words.h"
 
-enum { BLOCK_BYTES = 16, WORD_BYTES = 4 };
+enum { BLOCK_BYTES = 16, WORD_BYTES = 4, SHORT_BLOCKS = 4 };
 
 /* Output pixels beside each other whose windows have the same shape. */
 typedef struct {
@@ -112,6 +113,16 @@ static pool_function choose_function(const fbc_pool_args *args) {
     return args->activation_signed ? pool_2_1 : pool_2_0;
 }
 
+/* To begin within a pixel costs more than to have one pixel more than other cores, if it is a short one. */
+static fbc_range core_blocks(uint32_t pixels, uint32_t blocks) {
+    if (pixels < fbc_core_count() || blocks > SHORT_BLOCKS) {
+        return fbc_core_range(pixels * blocks);
+    }
+    const fbc_range range = fbc_core_range(pixels);
+    const fbc_range whole = {range.begin * blocks, range.end * blocks};
+    return whole;
+}
+
 void fbc_max_pool_words(void *arguments) {
     const fbc_pool_args copy = *(const fbc_pool_args *)arguments;
     const fbc_pool_args *args = &copy;
@@ -119,7 +130,7 @@ void fbc_max_pool_words(void *arguments) {
     const uint32_t pixel_bytes = fbc_lane_bytes(args->channels, args->activation_bits);
     const uint32_t width = args->output_width;
     const uint32_t blocks = (pixel_bytes + BLOCK_BYTES - 1u) / BLOCK_BYTES;
-    const fbc_range all = fbc_core_range(args->output_height * width * blocks);
+    const fbc_range all = core_blocks(args->output_height * width, blocks);
     pool_run run = {1u, 0u, args->stride_width * pixel_bytes, pixel_bytes, {0u, 0u, pixel_bytes, 0u}};
     for (uint32_t position = all.begin; position < all.end;) {
         const uint32_t pixel = position / blocks, first = position % blocks;

@@ -43,12 +43,12 @@ def target(isa):
         ("portable", (4, 4, 4), "fbc_conv_portable", ""),
         ("xpulpv2", (4, 4, 4), "fbc_conv_blocked_8", "fbc_expand_weights_8"),
         ("xpulpv2", (2, 8, 8), "fbc_conv_blocked_8", ""),
-        ("xpulpnn", (8, 8, 8), "fbc_conv_blocked_8", ""),
-        ("xpulpnn", (8, 2, 8), "fbc_conv_blocked_8", "fbc_expand_weights_8"),
-        ("xpulpnn", (4, 4, 8), "fbc_conv_blocked_4", ""),
-        ("xpulpnn", (2, 4, 4), "fbc_conv_blocked_4", ""),
-        ("xpulpnn", (4, 2, 4), "fbc_conv_blocked_4", "fbc_expand_weights_4"),
-        ("xpulpnn", (2, 2, 2), "fbc_conv_blocked_2", ""),
+        ("xpulpnn", (8, 8, 8), "fbc_conv_macload_8", ""),
+        ("xpulpnn", (8, 2, 8), "fbc_conv_macload_8", "fbc_expand_weights_8"),
+        ("xpulpnn", (4, 4, 8), "fbc_conv_macload_4", ""),
+        ("xpulpnn", (2, 4, 4), "fbc_conv_macload_4", ""),
+        ("xpulpnn", (4, 2, 4), "fbc_conv_macload_4", "fbc_expand_weights_4"),
+        ("xpulpnn", (2, 2, 2), "fbc_conv_macload_2", ""),
     ],
 )
 def test_convolution_takes_the_narrowest_dot_product_that_holds_both_operands(isa, bits, function, prepare):
@@ -104,7 +104,7 @@ def test_depthwise_scratch_holds_strips_and_narrow_outputs(stride, size, bits, b
 def test_depthwise_with_a_channel_multiplier_is_a_dense_convolution():
     layer = make_layer("depthwise", channels=(8, 16), groups=8)
     assert choose_kernel(layer, target("portable")).function == "fbc_conv_portable"
-    assert choose_kernel(layer, target("xpulpnn")).function == "fbc_conv_blocked_8"
+    assert choose_kernel(layer, target("xpulpnn")).function == "fbc_conv_macload_8"
 
 
 @pytest.mark.parametrize("isa", ["portable", "xpulpv2", "xpulpnn"])

@@ -59,10 +59,12 @@ class BlockedKernel(Kernel):
     Attributes:
         width: Bits of the dot products: activations and weights are widened to it.
         cycles: Cost model on the target it was chosen for.
+        macload: It multiplies with mac&load, which wants a channel's second word before its first.
     """
 
     width: int = 8
     cycles: BlockCost = BlockCost()
+    macload: bool = False
 
     def column_words(self, layer: WeightedLayer) -> int:
         """Words that one output pixel and one output channel multiply."""
@@ -77,7 +79,13 @@ class BlockedKernel(Kernel):
 
     def group_words(self, layer: WeightedLayer) -> int:
         """Words of one output channel as stored; one of narrower weights holds ``width / weight_bits``."""
-        return -(-self.column_words(layer) * layer.weight_bits // self.width)
+        ratio = self.width // layer.weight_bits
+        return max(-(-self.column_words(layer) // ratio), 2 // ratio, 1)
+
+    def quads_at_once(self, layer: WeightedLayer) -> int:
+        """Groups of four columns that a core gathers before it multiplies them."""
+        words = self.column_words(layer)
+        return 4 if words <= 10 else 2 if words <= 20 else 1
 
     def reads_in_place(self, layer: WeightedLayer, tile: Tile) -> bool:
         """True if every column lies in the input tile as it is, so that nothing is gathered."""
@@ -91,13 +99,13 @@ class BlockedKernel(Kernel):
         return inside and adjoining and whole_words and layer.inputs[0].bits == self.width
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
-        """Widened weights of the tile and four columns per core."""
+        """Widened weights of the tile, and four or more columns per core."""
         layer = weighted(layer)
         weights = 0
         if layer.weight_bits < self.width:
             words = self.group_words(layer) * (self.width // layer.weight_bits)
             weights = -(-tile.output_channels // 4) * 16 * words
-        columns = 4 * 4 * self.column_words(layer) + 4
+        columns = 4 * 4 * self.column_words(layer) * self.quads_at_once(layer) + 4
         return weights + (0 if self.reads_in_place(layer, tile) else cores * columns)
 
     def weight_bytes(self, layer: Layer, output_channels: int) -> int:
@@ -141,13 +149,13 @@ def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
 
 PORTABLE = portable_kernel("conv", "fbc_conv_args", "dense", Cost(200, 60, 60, 11))
 
-_COSTS = {
-    ("xpulpnn", 2): BlockCost(),
-    ("xpulpnn", 4): BlockCost(),
-    ("xpulpnn", 8): BlockCost(),
-    ("xpulpv2", 8): BlockCost(block=142, word=24.45, single_word=9.2),
-}
-"""Widths that each instruction set multiplies, narrowest first, and what it costs."""
+_VARIANTS = (
+    ("xpulpnn", "macload", 2, BlockCost()),
+    ("xpulpnn", "macload", 4, BlockCost()),
+    ("xpulpnn", "macload", 8, BlockCost()),
+    ("xpulpv2", "blocked", 8, BlockCost(block=142, word=24.45, single_word=9.2)),
+)
+"""Instruction sets, what they multiply with at which widths, narrowest first, and what it costs."""
 
 
 def _activations_fit(layer: Layer, width: int) -> bool:
@@ -162,9 +170,9 @@ def _weights_are_narrower(layer: Layer, width: int) -> bool:
     return weighted(layer).weight_bits < width
 
 
-def _blocked_candidates(isa: str, width: int, cost: BlockCost) -> list[Candidate]:
+def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> list[Candidate]:
     """With and without a preparing kernel that widens the weights."""
-    function = f"fbc_conv_blocked_{width}"
+    function = f"fbc_conv_{variant}_{width}"
     kernel = BlockedKernel(
         function,
         "fbc_conv_args",
@@ -172,8 +180,10 @@ def _blocked_candidates(isa: str, width: int, cost: BlockCost) -> list[Candidate
         4,
         f"kernels/{function}.c",
         Cost(0, 0, 0, 0),
+        writes_channel_first=True,
         width=width,
         cycles=cost,
+        macload=variant == "macload",
     )
     expanding = dataclasses.replace(kernel, prepare=f"fbc_expand_weights_{width}")
     activations_fit, weights_fit, narrower = (
@@ -187,11 +197,7 @@ def _blocked_candidates(isa: str, width: int, cost: BlockCost) -> list[Candidate
 
 
 CANDIDATES = (
-    *(
-        candidate
-        for (isa, width), cost in _COSTS.items()
-        for candidate in _blocked_candidates(isa, width, cost)
-    ),
+    *(candidate for variant in _VARIANTS for candidate in _blocked_candidates(*variant)),
     Candidate(PORTABLE, isas=("portable",)),
 )
 """Of convolutions and linear layers: the narrowest dot product that holds activations and weights."""

@@ -46,7 +46,7 @@ class Bands:
         """The cut of a tile for a square kernel."""
         width, height = tile.output_width, tile.output_height
         groups = tile.output_channels // 4
-        quads = -(-((max(width, 2) - 1) * stride + kernel + 1) // 4)
+        quads = -(-(max(width, 2) * stride + kernel - 1) // 4)
         most_input_rows = _PLANES_BYTES // (16 * quads)
         most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
         fewest = -(-height // most_rows)

@@ -5,7 +5,8 @@
  * A column is what one output pixel reads: the kernel's taps in row order, each tap its input channels at the kernel's
  * width in whole bytes (in as many words as the input pixel has, times the ratio of widths, if that has whole words),
  * the end filled up to a whole word. A pixel that lies in the input as its column would (1x1 kernels, kernels that
- * cover whole rows) is read in place ("direct"); else columns are gathered, four per core.
+ * cover whole rows) is read in place ("direct"); else columns are gathered, four or
+ * more per core.
  *
  * Narrower activations are widened while gathering. If the pixels are whole words, source word k gives `ratio` column
  * words, the h-th with the lanes h, h + ratio, h + 2 ratio, ...; the weights have been packed in that order. If not,
@@ -25,9 +26,11 @@ typedef struct {
     uint32_t tap_bytes;     /* of a column */
     uint32_t column_words;  /* read by a dot product */
     uint32_t column_stride; /* bytes from column to column in scratch */
-    uint32_t core_bytes;    /* a core's four columns, and a word so that the cores' columns begin in different banks */
+    uint32_t quads;         /* of columns that a core gathers at once: more if they are short */
+    uint32_t core_bytes;    /* a core's columns, and a word so that the cores' columns begin in different banks */
+    uint32_t pixels;        /* of the output */
     uint32_t groups;        /* of four output channels */
-    uint32_t group_bytes;   /* weights of a group, at the kernel's width */
+    uint32_t group_bytes;   /* weights of a group, at the kernel's width, at least two words of each channel */
     uint32_t weight_bytes;  /* of the widened weights in scratch, 0 if they are read in place */
     uint32_t direct;
 } fbc_blocked_plan;
@@ -49,9 +52,12 @@ FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uin
                                                    : fbc_lane_bytes(args->input_channels, bits);
     plan.column_words = (plan.tap_bytes * args->kernel_height * args->kernel_width + 3u) >> 2;
     plan.column_stride = 4u * plan.column_words;
-    plan.core_bytes = 4u * plan.column_stride + 4u;
+    plan.quads = plan.column_words <= 10u ? 4u : plan.column_words <= 20u ? 2u : 1u;
+    plan.core_bytes = 4u * plan.quads * plan.column_stride + 4u;
+    plan.pixels = (uint32_t)args->output_height * args->output_width;
     plan.groups = (args->output_channels + 3u) >> 2;
     plan.group_bytes = 16u * ratio * ((plan.column_words + ratio - 1u) / ratio);
+    plan.group_bytes = plan.group_bytes < 32u ? 32u : plan.group_bytes;
     plan.weight_bytes = ratio == 1u ? 0u : plan.groups * plan.group_bytes;
     plan.direct = fbc_blocked_is_direct(args, bits, plan.pixel_bytes);
     return plan;

@@ -1,13 +1,18 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* The inner loop of every blocked convolution: four pixels with one group of four output channels after the other, from
- * the dot products to the packed output. Weights are one stream: word k of channels 0..3, then word k + 1 of channels
- * 0..3, ...; then the next group.
+ * the dot products to the packed output. Weights are one stream: a word of each of the channels 0..3, then the next
+ * word of channels 0..3, ...; then the next group. fbc_conv_blocked_* have the words in order; fbc_conv_macload_* the
+ * second before the first.
  *
- * With XpulpV2 a run is one piece of assembler with registers of its own choice, because a block needs all 28 that
- * there are: the compiler would spill. Two hardware loops: groups, and words in them. XpulpNN: mac&load keeps four
- * weight and two activation words in special registers and loads one while it multiplies, 17 instructions for 16 dot
- * products. It loads one step ahead, also from group to group: up to 16 bytes behind the weights and 4 behind a pixel
- * are read and not used. XpulpV2 (8 bit only): 24 instructions. Elsewhere plain C, which is their oracle. */
+ * A run is one piece of assembler with registers of its own choice, because a block needs all 28 that there are: the
+ * compiler would spill. Two hardware loops: groups, and words in them. The first word is multiplied without
+ * accumulation, so that no sum is zeroed. A group's code must fit a core's own instruction buffer of 512 bytes.
+ * XpulpV2 (8 bit only): 24 instructions for 16 dot products. XpulpNN: mac&load keeps four weight and two activation
+ * words in special registers and loads one while it multiplies, 17 instructions. Its loads are one word ahead, also
+ * from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel
+ * are read and not used. Elsewhere plain C, which is their oracle.
+ *
+ * Requantization: the upper parts of several values side by side, which are then clipped and shifted at once. */
 #ifndef FBC_BLOCK_RUN_H
 #define FBC_BLOCK_RUN_H
 
@@ -17,207 +22,296 @@
 /* The assembler knows the offsets of the members, which are all of four bytes on the target. */
 typedef struct {
     const uint8_t *columns[4]; /* 0 */
-    uint32_t words;            /* 16: of a group's weights and, at most 3 of them beyond their end, of the columns */
+    uint32_t words;            /* 16: of a group's weights beyond the first, at least 1; may pass the columns' end */
     const uint8_t *weights;    /* 20: these of the first group; so are those that follow */
     const fbc_scale *scales;   /* 24 */
     const int32_t *addends;    /* 28 */
-    uint8_t *output;           /* 32: of the first pixel */
+    uint8_t *output;           /* 32: of the first pixel, or channel if channels are planes */
     uint32_t groups;           /* 36: at least 1 */
-    uint32_t pixel_bytes;      /* 40: of the output */
-    uint32_t back;             /* 44: bytes from behind the fourth pixel to the next group's first, modulo 2^32 */
+    uint32_t step;             /* 40: bytes of the output from pixel to pixel, or from plane to plane */
+    uint32_t back;             /* 44: bytes from the fourth to the next group's first, modulo 2^32 */
     uint32_t shift;            /* 48 */
     int32_t high;              /* 52 */
     int32_t low;               /* 56 */
     uint32_t column_words;     /* 60: what there is of a column; the assembler multiplies the rest by zero weights */
+    uint32_t upper_parts;      /* 64: selector of the upper halves or bytes of two words */
+    int32_t packed_low;        /* 68: low and high as the parts are clipped to them */
+    int32_t packed_high;       /* 72 */
+    uint32_t packed_shift;     /* 76: of the parts: halves to the left, until 8-bit outputs fill their upper bytes */
+    uint32_t places;           /* 80: of narrower outputs, as factors; and the bits that they have */
+    uint32_t mask;             /* 84 */
+    uint32_t quads;            /* 88: at least 1; from quad to quad all pointers move by constant steps */
+    uint32_t column_step;      /* 92 */
+    uint32_t quad_step;        /* 96: of the output */
+    uint32_t state[3];         /* 100: where scales, addends and output are now, without mac&load */
 } fbc_block_run;
 
+/* What does not change from run to run. Of 8-bit outputs, the upper halves are h = value >> 16: they are clipped to
+ * what low and high are before the rest of the shift. Of narrower ones, the upper bytes, y = byte >> (shift - 24). */
+FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantization *parameters, uint32_t output_bits) {
+    run->shift = parameters->shift;
+    run->high = parameters->high;
+    run->low = parameters->low;
+    if (output_bits == 8u) {
+        const uint32_t rest = (run->shift - 16u) & 15u;
+        const int32_t high = (int32_t)(((uint32_t)run->high + 1u) << rest) - 1;
+        run->upper_parts = 0x07030501u;
+        run->packed_shift = 8u - rest;
+        run->packed_low = (int32_t)((uint32_t)run->low << rest);
+        run->packed_high = high < 32767 ? high : 32767;
+    } else {
+        run->upper_parts = 0x00000703u;
+        run->packed_shift = run->shift - 24u;
+        run->packed_low = run->low;
+        run->packed_high = run->high;
+        run->places = output_bits == 4u ? 0x00100001u : 0x40041001u;
+        run->mask = output_bits == 4u ? 15u : 3u;
+    }
+}
+
 FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
-                                    fbc_requantization_kind kind) {
-    fbc_block_parameters block = {run->scales, run->addends, run->low, run->high, run->shift};
-    const uint8_t *weights = run->weights;
-    for (uint32_t group = 0; group < run->groups; group++) {
-        uint8_t *output = run->output + group * (output_bits >> 1);
-        for (uint32_t pixel = 0; pixel < 4u; pixel++) {
-            int32_t sums[4];
-            fbc_dot_4x1_in_c(bits, is_signed, weights, run->columns[pixel], run->column_words, sums);
-            fbc_requantize_pixel(&block, kind, sums);
-            output = fbc_store_channels(output, output_bits, run->pixel_bytes, sums);
+                                    fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
+    for (uint32_t quad = 0; quad < run->quads; quad++) {
+        fbc_block_parameters block = {run->scales, run->addends, run->low, run->high, run->shift};
+        const uint8_t *weights = run->weights;
+        uint8_t *output = run->output + quad * run->quad_step;
+        for (uint32_t group = 0; group < run->groups; group++) {
+            int32_t sums[4][4];
+            for (uint32_t pixel = 0; pixel < 4u; pixel++) {
+                const uint8_t *column = run->columns[pixel] + quad * run->column_step;
+                fbc_dot_4x1(bits, is_signed, macload, weights, column, run->column_words, sums[pixel]);
+                fbc_requantize_pixel(&block, kind, sums[pixel]);
+            }
+            for (uint32_t i = 0; i < 4u; i++) {
+                const int32_t plane[4] = {sums[0][i], sums[1][i], sums[2][i], sums[3][i]};
+                output = fbc_store_four(output, output_bits, 0u, channel_first ? plane : sums[i]);
+                output += (int32_t)(i < 3u ? run->step : run->back); /* back may be negative */
+            }
+            weights += 16u * (run->words + 1u);
+            block.scales += 4;
+            block.addends += 4;
         }
-        weights += 16u * run->words;
-        block.scales += 4;
-        block.addends += 4;
     }
 }
 
 #ifdef FBC_XPULPV2
 
 /* Registers. Sums of pixel p, channel c, are number 4 p + c of t0-t6, s2-s10. a0 the run, a1 weights, a2-a5 columns, s0
- * words. Behind the dot products a2 and a3 are free, a4 is the multiplier or clamp, a5 the shift, s0 high, ra low; then
- * and, if registers last, always: a6 scales, a7 addends, s11 output, s1 pixel_bytes, ra back. */
+ * words. The fourth channel's sums hold the pixels of the first word. Behind the dot products a2 and a3 are free, a4 is
+ * the multiplier or clamp. While they are packed: s6 the selector, a5 the shift, s0 high, a4 low, s10 the places. Then
+ * and, if registers last, always: a6 scales, a7 addends, s11 output, s1 step, ra back. */
 #define FBC_RUN_CLOBBERS \
     "memory", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
         "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "ra"
 
-#define FBC_RUN_COLUMNS "lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n lw s0, 16(a0)\n"
-#define FBC_RUN_ZERO \
-    "li t0, 0\n li t1, 0\n li t2, 0\n li t3, 0\n li t4, 0\n li t5, 0\n li t6, 0\n li s2, 0\n" \
-    "li s3, 0\n li s4, 0\n li s5, 0\n li s6, 0\n li s7, 0\n li s8, 0\n li s9, 0\n li s10, 0\n"
-#define FBC_RUN_STATE "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n lw s1, 40(a0)\n"
-#define FBC_RUN_LOW "lw ra, 56(a0)\n"
-#define FBC_RUN_BACK "lw ra, 44(a0)\n"
+#define FBC_RUN_LOAD(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n" /* p.lw, post-increment */
+#define FBC_RUN_DOT(code, sum, pixel, weight) ".insn r 0x57, %[dot], %[" code "], " sum ", " pixel ", " weight "\n"
+#define FBC_RUN_DOT_4(code, s0, s1, s2, s3, x0, x1, x2, x3, weight) \
+    FBC_RUN_DOT(code, s0, x0, weight) \
+    FBC_RUN_DOT(code, s1, x1, weight) FBC_RUN_DOT(code, s2, x2, weight) FBC_RUN_DOT(code, s3, x3, weight)
+#define FBC_RUN_COLUMNS "lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n"
 
-#ifdef FBC_XPULPNN
+/* Operands of both: lanes of the plain dot product, its signs, those of mac&load. Weights are signed. */
+#define FBC_RUN_CODES(bits, is_signed) \
+    [dot] "i"((bits) == 8u ? 1 : 2), [first] "i"(((is_signed) ? 0x4C : 0x44) | ((bits) == 2u ? 1 : 0)), \
+        [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2u ? 1 : 0)), \
+        [width] "i"((bits) == 8u   ? 1 \
+                    : (bits) == 4u ? 2 \
+                                   : 3), \
+        [sign] "i"((is_signed) ? 0x7C : 0x6C)
 
 /* One mac&load: accumulator += weights[w] . activations[a]; then register a or w is loaded from [pointer], pointer
  * += 4. The immediate is w load << 4 | a load << 3 | w << 1 | a, written as a register number. */
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
-/* funct3 says the lane width, funct7 the signs: weights signed, activations unsigned (0x6C) or signed (0x7C). */
-#define FBC_RUN_CODES(bits, is_signed) \
-    [width] "i"((bits) == 8u ? 1 : (bits) == 4u ? 2 : 3), [sign] "i"((is_signed) ? 0x7C : 0x6C)
-
-#define FBC_RUN_FIRST \
-    FBC_RUN_STATE FBC_RUN_BACK FBC_RUN_MLDOT("x0", "a1", 16) FBC_RUN_MLDOT("x0", "a1", 18) \
-        FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
-#define FBC_RUN_DOTS \
-    FBC_RUN_MLDOT("x0", "a2", 8) \
-    FBC_RUN_MLDOT("x0", "a3", 9) \
-    ".insn i 0x7B, 4, x0, s0, 34\n" /* lp.setup 0, words, 17 instructions */ \
+#define FBC_RUN_MACLOAD_BEGIN \
+    "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" FBC_RUN_MLDOT("x0", "a1", 16) \
+        FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
+#define FBC_RUN_PIXELS "t3", "s2", "s6", "s10"
+#define FBC_RUN_FIRST_4(s0, s1, s2, s3, weight) FBC_RUN_FIRST_4_(s0, s1, s2, s3, FBC_RUN_PIXELS, weight)
+#define FBC_RUN_FIRST_4_(...) FBC_RUN_DOT_4("first", __VA_ARGS__)
+#define FBC_RUN_MACLOAD_DOTS \
+    FBC_RUN_LOAD("t3", "a2") \
+    FBC_RUN_LOAD("s2", "a3") \
+    FBC_RUN_LOAD("s6", "a4") FBC_RUN_LOAD("s10", "a5") FBC_RUN_LOAD("t1", "a1") FBC_RUN_LOAD("t2", "a1") \
+        FBC_RUN_LOAD("s0", "a1") FBC_RUN_FIRST_4("t0", "t4", "s3", "s7", "t1") \
+            FBC_RUN_FIRST_4("t1", "t5", "s4", "s8", "t2") FBC_RUN_FIRST_4("t2", "t6", "s5", "s9", "s0") \
+                FBC_RUN_LOAD("s0", "a1") FBC_RUN_MLDOT("x0", "a2", 8) \
+                    FBC_RUN_FIRST_4("t3", "s2", "s6", "s10", "s0") "lw s0, 16(a0)\n" FBC_RUN_MLDOT( \
+                        "x0", "a3", 9) ".insn i 0x7B, 4, x0, s0, 34\n" /* lp.setup 0, words, 17 instructions */ \
         FBC_RUN_MLDOT("t0", "a4", 0) FBC_RUN_MLDOT("t1", "a4", 2) FBC_RUN_MLDOT("t2", "a4", 4) \
             FBC_RUN_MLDOT("t3", "a4", 14) FBC_RUN_MLDOT("t4", "a5", 1) FBC_RUN_MLDOT("t5", "a5", 3) \
                 FBC_RUN_MLDOT("t6", "a5", 5) FBC_RUN_MLDOT("s2", "a5", 15) FBC_RUN_MLDOT("s3", "a2", 0) \
                     FBC_RUN_MLDOT("s4", "a2", 2) FBC_RUN_MLDOT("s5", "a2", 4) FBC_RUN_MLDOT("s6", "a2", 14) \
                         FBC_RUN_MLDOT("s7", "a1", 17) FBC_RUN_MLDOT("s8", "a1", 19) FBC_RUN_MLDOT("s9", "a1", 21) \
                             FBC_RUN_MLDOT("s10", "a1", 23) FBC_RUN_MLDOT("x0", "a3", 9)
-#define FBC_RUN_RESUME
-#define FBC_RUN_SUSPEND
-#define FBC_RUN_PLAIN_BACK
-enum { FBC_RUN_INSTRUCTIONS = 5 + 16 + 3 + 17, FBC_RUN_EXTRA = 0, FBC_RUN_GENERAL_EXTRA = 2 };
+#define FBC_RUN_MACLOAD_END
 
-#else
-
-#define FBC_RUN_LOAD(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n" /* p.lw, post-increment */
-#define FBC_RUN_DOT(sum, pixel, weight) ".insn r 0x57, 1, %[sign], " sum ", " pixel ", " weight "\n"
-#define FBC_RUN_DOT_4(s0, s1, s2, s3, weight) \
-    FBC_RUN_DOT(s0, "a6", weight) \
-    FBC_RUN_DOT(s1, "a7", weight) FBC_RUN_DOT(s2, "s11", weight) FBC_RUN_DOT(s3, "s1", weight)
-#define FBC_RUN_CODES(bits, is_signed) [sign] "i"((is_signed) ? 0x5C : 0x54)
-
-#define FBC_RUN_FIRST
-/* The loop's count is in the loop's own register when it begins, so s0 holds weights from there on. */
-#define FBC_RUN_DOTS \
-    ".insn i 0x7B, 4, x0, s0, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_LOAD("ra", "a1") FBC_RUN_LOAD("a6", "a2") FBC_RUN_LOAD("a7", "a3") FBC_RUN_LOAD("s11", "a4") \
-            FBC_RUN_LOAD("s1", "a5") FBC_RUN_LOAD("s0", "a1") FBC_RUN_DOT_4("t0", "t4", "s3", "s7", "ra") \
-                FBC_RUN_LOAD("ra", "a1") FBC_RUN_DOT_4("t1", "t5", "s4", "s8", "s0") FBC_RUN_LOAD("s0", "a1") \
-                    FBC_RUN_DOT_4("t2", "t6", "s5", "s9", "ra") FBC_RUN_DOT_4("t3", "s2", "s6", "s10", "s0")
-#define FBC_RUN_RESUME FBC_RUN_STATE
-#define FBC_RUN_SUSPEND "sw a6, 24(a0)\n sw a7, 28(a0)\n sw s11, 32(a0)\n"
-#define FBC_RUN_PLAIN_BACK FBC_RUN_BACK
-enum { FBC_RUN_INSTRUCTIONS = 5 + 16 + 1 + 24, FBC_RUN_EXTRA = 4 + 3 + 1, FBC_RUN_GENERAL_EXTRA = 1 };
-
-#endif
+/* Without mac&load the words take the registers of what is not needed meanwhile. */
+#define FBC_RUN_BLOCKED_BEGIN "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n" FBC_RUN_BLOCKED_END "nop\n nop\n nop\n"
+#define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) \
+    FBC_RUN_DOT_4(code, s0, s1, s2, s3, "a6", "a7", "s11", "s1", weight)
+#define FBC_RUN_WORD(code, between) \
+    FBC_RUN_LOAD("ra", "a1") \
+    FBC_RUN_LOAD("a6", "a2") \
+    FBC_RUN_LOAD("a7", "a3") FBC_RUN_LOAD("s11", "a4") FBC_RUN_LOAD("s1", "a5") FBC_RUN_LOAD("s0", "a1") \
+        FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") FBC_RUN_LOAD("ra", "a1") \
+            FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") FBC_RUN_LOAD("s0", "a1") \
+                FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between \
+                FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
+#define FBC_RUN_BLOCKED_DOTS \
+    FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
+    ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
+        FBC_RUN_WORD("more", ) "lw a6, 100(a0)\n lw a7, 104(a0)\n lw s11, 108(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
+#define FBC_RUN_BLOCKED_END "sw a6, 100(a0)\n sw a7, 104(a0)\n sw s11, 108(a0)\n"
+enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
 
 /* One channel of four pixels: sums s0-s3; x and y are free. The results are in x, s0, s1, y; s2 and s3 are free then.
  */
 #define FBC_RUN_LOAD_ADDEND(y) ".insn i 0x0B, 2, " y ", a7, 4\n"
 #define FBC_RUN_LOAD_MULTIPLIER ".insn i 0x0B, 2, a4, a6, 8\n"
-#define FBC_RUN_TO_CLAMP(s0, s1, s2, s3) \
-    "lw a4, 4(a6)\n" \
-    ".insn r 0x33, 5, 0x0A, " s0 ", " s0 ", a4\n .insn r 0x33, 5, 0x0A, " s1 ", " s1 ", a4\n" \
-    ".insn r 0x33, 5, 0x0A, " s2 ", " s2 ", a4\n .insn r 0x33, 5, 0x0A, " s3 ", " s3 ", a4\n"
-#define FBC_RUN_MAC(sum, value) ".insn r 0x33, 0, 0x21, " sum ", " value ", a4\n"
-#define FBC_RUN_SCALE(x, y, s0, s1, s2, s3) \
-    "mv " x ", " y \
-    "\n" FBC_RUN_MAC(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC(s0, s1) "mv " s1 ", " y "\n" FBC_RUN_MAC(s1, s2) \
-        FBC_RUN_MAC(y, s3) "sra " x ", " x ", a5\n sra " s0 ", " s0 ", a5\n sra " s1 ", " s1 ", a5\n sra " y ", " y \
-                           ", a5\n"
-/* The same with fewer instructions and a cycle more (a multiplication takes two): where more would not fit the 512
- * bytes of a core's own instruction buffer. p.addN: (sum + addend) >> shift. */
-#define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
-#define FBC_RUN_SCALE_SHORT(x, y, s0, s1, s2, s3) \
-    "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 \
-    ", a4\n" FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2)
 #define FBC_RUN_FOUR(code, a, b, c, d, operand) \
     ".insn r 0x33, " code ", " a ", " a ", " operand "\n .insn r 0x33, " code ", " b ", " b ", " operand "\n" \
     ".insn r 0x33, " code ", " c ", " c ", " operand "\n .insn r 0x33, " code ", " d ", " d ", " operand "\n"
+#define FBC_RUN_MAC(sum, value) ".insn r 0x33, 0, 0x21, " sum ", " value ", a4\n"
+#define FBC_RUN_SCALE(x, y, s0, s1, s2, s3) \
+    "mv " x ", " y "\n" FBC_RUN_MAC(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC(s0, s1) "mv " s1 ", " y \
+                                                                                    "\n" FBC_RUN_MAC(s1, s2) \
+                                                                                        FBC_RUN_MAC(y, s3)
 #define FBC_RUN_CHANNEL_PLAIN(x, y, s0, s1, s2, s3) \
-    FBC_RUN_LOAD_ADDEND(y) \
-    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x0A", x, s0, s1, y, "s0")
+    FBC_RUN_LOAD_ADDEND(y) FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
 #define FBC_RUN_CHANNEL_CLAMPED(x, y, s0, s1, s2, s3) \
-    FBC_RUN_TO_CLAMP(s0, s1, s2, s3) \
-    FBC_RUN_LOAD_ADDEND(y) \
-    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x0A", x, s0, s1, y, "s0")
+    "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
+    FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
+/* The same with the shift and the clips of any kind, in fewer instructions and a cycle more (a multiplication takes
+ * two). p.addN: (sum + addend) >> shift. */
+#define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
 #define FBC_RUN_CHANNEL_GENERAL(x, y, s0, s1, s2, s3) \
-    FBC_RUN_TO_CLAMP(s0, s1, s2, s3) \
-    FBC_RUN_LOAD_ADDEND(y) \
-    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") \
-        FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
-enum { FBC_RUN_PLAIN_CHANNEL = 17, FBC_RUN_CLAMPED_CHANNEL = 19, FBC_RUN_GENERAL_CHANNEL = 23 };
+    "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
+        "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 \
+        ", a4\n" FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2) \
+            FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
+enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_CHANNEL = 23 };
 
-#define FBC_RUN_REQUANTIZE(channel) \
-    "lw a5, 48(a0)\n lw s0, 52(a0)\n" channel("a2", "a3", "t0", "t4", "s3", "s7") \
-        channel("s3", "s7", "t1", "t5", "s4", "s8") channel("s4", "s8", "t2", "t6", "s5", "s9") \
-            channel("s5", "s9", "t3", "s2", "s6", "s10")
+#define FBC_RUN_CHANNELS(channel) \
+    channel("a2", "a3", "t0", "t4", "s3", "s7") channel("s3", "s7", "t1", "t5", "s4", "s8") \
+        channel("s4", "s8", "t2", "t6", "s5", "s9") channel("s5", "s9", "t3", "s2", "s6", "s10")
+#define FBC_RUN_BY_PIXELS(write, low) \
+    write("a2", "s3", "s4", "s5", "s1", low) write("t0", "t1", "t2", "t3", "s1", low) \
+        write("t4", "t5", "t6", "s2", "s1", low) write("a3", "s7", "s8", "s9", "ra", low)
+#define FBC_RUN_BY_CHANNELS(write, low) \
+    write("a2", "t0", "t4", "a3", "s1", low) write("s3", "t1", "t5", "s7", "s1", low) \
+        write("s4", "t2", "t6", "s8", "s1", low) write("s5", "t3", "s2", "s9", "ra", low)
 
-/* One pixel, packed and written; s6 is free. 8 bit: pv.packlo.b, pv.packhi.b, p.sw. Else p.insert: the last field is
- * the position. */
-#define FBC_RUN_WRITE_8(v0, v1, v2, v3) \
-    ".insn r 0x57, 1, 0x70, s6, " v1 ", " v0 "\n .insn r 0x57, 1, 0x6C, s6, " v3 ", " v2 "\n" \
-    ".insn r 0x2B, 6, 0, s1, s11, s6\n"
-#define FBC_RUN_WRITE_4(v0, v1, v2, v3) \
+/* Four values, packed and written. */
+#define FBC_RUN_SIMD(code, d, s0, s1) ".insn r 0x57, " code ", " d ", " s0 ", " s1 "\n"
+#define FBC_RUN_STORE(width, value, step) ".insn r 0x2B, " width ", 0, " step ", s11, " value "\n"
+/* pv.shuffle2.h: upper halves; pv.max.sc.h, pv.min.sc.h, pv.sll.sc.h; pv.shuffle2.b: bytes 1 and 3 of both; p.sw. */
+#define FBC_RUN_PACK_8(v0, v1, v2, v3, step, low) \
+    FBC_RUN_SIMD("0, 0x64", v0, v2, "s6") \
+    FBC_RUN_SIMD("0, 0x64", v1, v3, "s6") \
+    FBC_RUN_SIMD("4, 0x18", v0, v0, low) FBC_RUN_SIMD("4, 0x18", v1, v1, low) FBC_RUN_SIMD("4, 0x10", v0, v0, "s0") \
+        FBC_RUN_SIMD("4, 0x10", v1, v1, "s0") FBC_RUN_SIMD("4, 0x28", v0, v0, "a5") \
+            FBC_RUN_SIMD("4, 0x28", v1, v1, "a5") FBC_RUN_SIMD("1, 0x64", v0, v1, "s6") FBC_RUN_STORE("6", v0, step)
+/* pv.shuffle2.b, pv.pack.h: upper bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b. */
+#define FBC_RUN_BYTES(v0, v1, v2, v3, low, then) \
+    FBC_RUN_SIMD("1, 0x64", v0, v2, "s6") \
+    FBC_RUN_SIMD("1, 0x64", v1, v3, "s6") \
+    FBC_RUN_SIMD("0, 0x68", v0, v1, v0) then FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") \
+        FBC_RUN_SIMD("5, 0x18", v0, v0, low) FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
+/* pv.dotup: each value at its place. */
+#define FBC_RUN_PLACE_4(v0, step) FBC_RUN_SIMD("0, 0x40", v0, v0, "s10") FBC_RUN_STORE("5", v0, step)
+#define FBC_RUN_PLACE_2(v0, step) FBC_RUN_SIMD("1, 0x40", v0, v0, "s10") FBC_RUN_STORE("4", v0, step)
+#define FBC_RUN_PACK_4(v0, v1, v2, v3, step, low) FBC_RUN_BYTES(v0, v1, v2, v3, low, ) FBC_RUN_PLACE_4(v0, step)
+#define FBC_RUN_PACK_2(v0, v1, v2, v3, step, low) FBC_RUN_BYTES(v0, v1, v2, v3, low, ) FBC_RUN_PLACE_2(v0, step)
+/* Narrow values that may be negative are cut to their bits (pv.and.sc.b). */
+#define FBC_RUN_CUT(v0, v1, v2, v3, low) \
+    FBC_RUN_BYTES(v0, v1, v2, v3, low, "lw " v1 ", 84(a0)\n") FBC_RUN_SIMD("5, 0x34", v0, v0, v1)
+#define FBC_RUN_SIGNED_8 FBC_RUN_PACK_8
+#define FBC_RUN_SIGNED_4(v0, v1, v2, v3, step, low) FBC_RUN_CUT(v0, v1, v2, v3, low) FBC_RUN_PLACE_4(v0, step)
+#define FBC_RUN_SIGNED_2(v0, v1, v2, v3, step, low) FBC_RUN_CUT(v0, v1, v2, v3, low) FBC_RUN_PLACE_2(v0, step)
+#define FBC_RUN_CONSTANTS "lw s6, 64(a0)\n lw a5, 76(a0)\n lw s0, 72(a0)\n"
+#define FBC_RUN_LAST_8
+#define FBC_RUN_LAST_4 "lw s10, 80(a0)\n"
+#define FBC_RUN_LAST_2 "lw s10, 80(a0)\n"
+
+/* The same of values that are requantized already; s6 is free. 8 bit: pv.packlo.b, pv.packhi.b. Else p.insert: the last
+ * field is the position. */
+#define FBC_RUN_WRITE_8(v0, v1, v2, v3, step, low) \
+    FBC_RUN_SIMD("1, 0x70", "s6", v1, v0) FBC_RUN_SIMD("1, 0x6C", "s6", v3, v2) FBC_RUN_STORE("6", "s6", step)
+#define FBC_RUN_WRITE_4(v0, v1, v2, v3, step, low) \
     ".insn r 0x33, 2, 0x63, " v0 ", " v1 ", x4\n .insn r 0x33, 2, 0x63, " v0 ", " v2 ", x8\n" \
-    ".insn r 0x33, 2, 0x63, " v0 ", " v3 ", x12\n .insn r 0x2B, 5, 0, s1, s11, " v0 "\n"
-#define FBC_RUN_WRITE_2(v0, v1, v2, v3) \
+    ".insn r 0x33, 2, 0x63, " v0 ", " v3 ", x12\n" FBC_RUN_STORE("5", v0, step)
+#define FBC_RUN_WRITE_2(v0, v1, v2, v3, step, low) \
     ".insn r 0x33, 2, 0x61, " v0 ", " v1 ", x2\n .insn r 0x33, 2, 0x61, " v0 ", " v2 ", x4\n" \
-    ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n .insn r 0x2B, 4, 0, s1, s11, " v0 "\n"
-#define FBC_RUN_STORE(write, back) \
-    write("a2", "s3", "s4", "s5") write("t0", "t1", "t2", "t3") write("t4", "t5", "t6", "s2") \
-        back write("a3", "s7", "s8", "s9") "add s11, s11, ra\n"
+    ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n" FBC_RUN_STORE("4", v0, step)
 
-#define FBC_RUN(channel, low, write, back, instructions) \
-    __asm__ volatile(".option push\n" \
-                     ".option norvc\n" \
-                     ".balign 16\n" \
-                     "lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_FIRST \
-                     ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, the rest */ \
-                     FBC_RUN_COLUMNS FBC_RUN_ZERO FBC_RUN_DOTS FBC_RUN_RESUME low FBC_RUN_REQUANTIZE(channel) \
-                         FBC_RUN_STORE(write, back) FBC_RUN_SUSPEND ".option pop" \
-                     : \
-                     : "r"(a0), FBC_RUN_CODES(bits, is_signed), \
-                       [body] "i"(2 * (FBC_RUN_INSTRUCTIONS + FBC_RUN_EXTRA + 2 + (instructions) + 1)) \
-                     : FBC_RUN_CLOBBERS)
+#define FBC_RUN_NEXT_QUAD \
+    "lw t0, 88(a0)\n lw t1, 92(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
+    "lw t2, 32(a0)\n lw t3, 96(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
+    "add t2, t2, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
+    "sw t2, 32(a0)\n sw t0, 88(a0)\n"
 
-#define FBC_RUN_KINDS(write, write_instructions) \
+#define FBC_RUN(unit, requantize, instructions) \
+    __asm__ volatile( \
+        ".option push\n" \
+        ".option norvc\n" \
+        ".balign 16\n" \
+        "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
+        ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
+        FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END FBC_RUN_NEXT_QUAD "bnez t0, 1b\n" \
+                                                                                                ".option pop" \
+        : \
+        : "r"(a0), FBC_RUN_CODES(bits, is_signed), [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
+        : FBC_RUN_CLOBBERS)
+
+/* Not negative, or any; the instructions of four values; the constants that they need beside three. */
+#define FBC_RUN_KINDS(unit, by, width, four, rest) \
     do { \
         if (kind == FBC_PLAIN) { \
-            FBC_RUN(FBC_RUN_CHANNEL_PLAIN, , write, FBC_RUN_PLAIN_BACK, \
-                    4 * (FBC_RUN_PLAIN_CHANNEL + (write_instructions))); \
+            FBC_RUN(unit, \
+                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) \
+                        FBC_RUN_CONSTANTS FBC_RUN_LAST_##width by(FBC_RUN_PACK_##width, "x0"), \
+                    4 * (FBC_RUN_PLAIN_CHANNEL + (four)) + 3 + (rest)); \
         } else if (kind == FBC_CLAMPED) { \
-            FBC_RUN(FBC_RUN_CHANNEL_CLAMPED, , write, FBC_RUN_PLAIN_BACK, \
-                    4 * (FBC_RUN_CLAMPED_CHANNEL + (write_instructions))); \
+            FBC_RUN(unit, \
+                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_CLAMPED) FBC_RUN_CONSTANTS FBC_RUN_LAST_##width \
+                    "lw a4, 68(a0)\n" by(FBC_RUN_SIGNED_##width, "a4"), \
+                    4 * (FBC_RUN_CLAMPED_CHANNEL + (four) + 2 * (rest)) + 4 + (rest)); \
         } else { \
-            FBC_RUN(FBC_RUN_CHANNEL_GENERAL, FBC_RUN_LOW, write, FBC_RUN_BACK, \
-                    FBC_RUN_GENERAL_EXTRA + 4 * (FBC_RUN_GENERAL_CHANNEL + (write_instructions))); \
+            FBC_RUN(unit, \
+                    "lw a5, 48(a0)\n lw s0, 52(a0)\n lw ra, 56(a0)\n" FBC_RUN_CHANNELS( \
+                        FBC_RUN_CHANNEL_GENERAL) "lw ra, 44(a0)\n" by(FBC_RUN_WRITE_##width, ""), \
+                    4 * (FBC_RUN_GENERAL_CHANNEL + 3 + (rest)) + 4); \
+        } \
+    } while (0)
+#define FBC_RUN_LAYOUTS(unit, width, four, rest) \
+    do { \
+        if (channel_first) { \
+            FBC_RUN_KINDS(unit, FBC_RUN_BY_CHANNELS, width, four, rest); \
+        } else { \
+            FBC_RUN_KINDS(unit, FBC_RUN_BY_PIXELS, width, four, rest); \
+        } \
+    } while (0)
+#define FBC_RUN_OUTPUTS(unit) \
+    do { \
+        if (output_bits == 8u) { \
+            FBC_RUN_LAYOUTS(unit, 8, 10, 0); \
+        } else if (output_bits == 4u) { \
+            FBC_RUN_LAYOUTS(unit, 4, 8, 1); \
+        } else { \
+            FBC_RUN_LAYOUTS(unit, 2, 8, 1); \
         } \
     } while (0)
 
-/* Changes the run, which is not to be used again. Everything but the first argument is constant. */
+/* Changes the run's pointers. Everything but the first argument is constant. */
 FBC_INLINE void fbc_run_blocks(fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
-                               fbc_requantization_kind kind) {
-#ifndef FBC_XPULPNN
-    if (bits != 8u) {
-        fbc_run_blocks_in_c(run, bits, is_signed, output_bits, kind);
-        return;
-    }
-#endif
+                               fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
     register fbc_block_run *a0 __asm__("a0") = run;
-    if (output_bits == 8u) {
-        FBC_RUN_KINDS(FBC_RUN_WRITE_8, 3);
-    } else if (output_bits == 4u) {
-        FBC_RUN_KINDS(FBC_RUN_WRITE_4, 4);
+    if (macload) {
+        FBC_RUN_OUTPUTS(MACLOAD);
     } else {
-        FBC_RUN_KINDS(FBC_RUN_WRITE_2, 4);
+        FBC_RUN_OUTPUTS(BLOCKED);
     }
 }
 

@@ -1,8 +1,10 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Convolution in blocks of four pixels x four output channels; the width is constant in each kernel that includes it.
+/* Convolution in blocks of four pixels x four output channels; the width is constant in each kernel that includes it, and so
+ * is FBC_MACLOAD: 1 if it uses mac&load.
  *
  * The blocks of all quads of pixels and groups of channels are split evenly over the cores, quads outermost, so that a
- * core gathers a quad once for all its groups, and one pixel (linear layers) is split by its groups. */
+ * core gathers a quad once for all its groups, and few pixels are split by groups. If the pixels are no multiple of
+ * four, the last quad begins earlier and computes some of them again. */
 #ifndef FBC_CONV_BLOCKED_H
 #define FBC_CONV_BLOCKED_H
 
@@ -10,177 +12,216 @@
 #include "micro/fbc_block_run.h"
 #include "micro/fbc_columns.h"
 
-/* Up to four output pixels that follow each other, and the groups that this core computes of them. */
-typedef struct {
-    const uint8_t *columns[4];
-    uint32_t pixels;
-    uint32_t end_group;
-    uint8_t *output;
-} fbc_quad;
-
-FBC_INLINE const uint8_t *fbc_group_weights(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t group) {
-    const uint8_t *weights = plan->weight_bytes > 0u ? args->scratch : args->weights;
-    return weights + group * plan->group_bytes;
-}
-
-/* What runs of blocks have in common. */
-FBC_INLINE void fbc_prepare_run(fbc_block_run *run, const fbc_conv_args *args, const fbc_blocked_plan *plan) {
-    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
-    run->words = plan->group_bytes >> 4;
-    run->pixel_bytes = pixel_bytes;
-    run->back = ((uint32_t)args->output_bits >> 1) - 4u * pixel_bytes;
-    run->shift = args->requantization.shift;
-    run->high = args->requantization.high;
-    run->low = args->requantization.low;
-    run->column_words = plan->column_words;
-}
-
 /* Computes a run; a function of its own for each combination of constants, so that the loop over the pixels stays small
  * and is there once. */
 typedef void (*fbc_run_function)(fbc_block_run *run);
 
-#define FBC_RUN_FUNCTION(bits, sign, output_bits, kind) \
-    static __attribute__((noinline)) void fbc_run_##sign##_##output_bits##_##kind(fbc_block_run *run) { \
-        fbc_run_blocks(run, bits, sign, output_bits##u, kind); \
+#define FBC_RUN_NAME(sign, output_bits, kind, first) fbc_run_##sign##_##output_bits##_##kind##_##first
+#define FBC_RUN_FUNCTION(bits, sign, output_bits, kind, first) \
+    static __attribute__((noinline)) void FBC_RUN_NAME(sign, output_bits, kind, first)(fbc_block_run * run) { \
+        fbc_run_blocks(run, bits, sign, output_bits##u, kind, first##u, FBC_MACLOAD); \
     }
-#define FBC_RUN_FUNCTION_KINDS(bits, sign, output_bits) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_PLAIN) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_CLAMPED) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_GENERAL)
-#define FBC_RUN_FUNCTION_OUTPUTS(bits, sign) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 8) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 4) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 2)
+#define FBC_RUN_FUNCTION_KINDS(bits, sign, output_bits, first) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_PLAIN, first) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_CLAMPED, first) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_GENERAL, first)
+#define FBC_RUN_FUNCTION_OUTPUTS(bits, sign, first) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 8, first) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 4, first) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 2, first)
 /* Defines them all for dot products of `bits`. */
 #define FBC_RUN_FUNCTIONS(bits) \
-    FBC_RUN_FUNCTION_OUTPUTS(bits, 0) \
-    FBC_RUN_FUNCTION_OUTPUTS(bits, 1) \
-    static fbc_run_function fbc_choose_run(uint32_t is_signed, uint32_t output_bits, fbc_requantization_kind kind) { \
-        static const fbc_run_function functions[2][3][3] = {FBC_RUN_NAMES(0), FBC_RUN_NAMES(1)}; \
-        const uint32_t output = output_bits == 8u ? 0u : output_bits == 4u ? 1u : 2u; \
-        return functions[is_signed != 0u][output][kind]; \
+    FBC_RUN_FUNCTION_OUTPUTS(bits, 0, 0) \
+    FBC_RUN_FUNCTION_OUTPUTS(bits, 1, 0) \
+    FBC_RUN_FUNCTION_OUTPUTS(bits, 0, 1) \
+    FBC_RUN_FUNCTION_OUTPUTS(bits, 1, 1) \
+    static fbc_run_function fbc_choose_run(const fbc_conv_args *args, fbc_requantization_kind kind) { \
+        static const fbc_run_function functions[2][2][3][3] = {{FBC_RUN_NAMES(0, 0), FBC_RUN_NAMES(1, 0)}, \
+                                                               {FBC_RUN_NAMES(0, 1), FBC_RUN_NAMES(1, 1)}}; \
+        const uint32_t output = args->output_bits == 8u ? 0u : args->output_bits == 4u ? 1u : 2u; \
+        return functions[args->output_channel_first != 0u][args->activation_signed != 0u][output][kind]; \
     }
-#define FBC_RUN_NAMES_OF(sign, output_bits) \
-    {fbc_run_##sign##_##output_bits##_FBC_PLAIN, fbc_run_##sign##_##output_bits##_FBC_CLAMPED, \
-     fbc_run_##sign##_##output_bits##_FBC_GENERAL}
-#define FBC_RUN_NAMES(sign) {FBC_RUN_NAMES_OF(sign, 8), FBC_RUN_NAMES_OF(sign, 4), FBC_RUN_NAMES_OF(sign, 2)}
+#define FBC_RUN_NAMES_OF(sign, output_bits, first) \
+    {FBC_RUN_NAME(sign, output_bits, FBC_PLAIN, first), FBC_RUN_NAME(sign, output_bits, FBC_CLAMPED, first), \
+     FBC_RUN_NAME(sign, output_bits, FBC_GENERAL, first)}
+#define FBC_RUN_NAMES(sign, first) \
+    {FBC_RUN_NAMES_OF(sign, 8, first), FBC_RUN_NAMES_OF(sign, 4, first), FBC_RUN_NAMES_OF(sign, 2, first)}
 
-/* Whole groups of four pixels, from `group` up to `end`. */
-FBC_INLINE void fbc_conv_whole_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
-                                      fbc_block_run *run, uint32_t group, uint32_t end, fbc_run_function run_blocks) {
-    run->columns[0] = quad->columns[0];
-    run->columns[1] = quad->columns[1];
-    run->columns[2] = quad->columns[2];
-    run->columns[3] = quad->columns[3];
-    run->weights = fbc_group_weights(args, plan, group);
-    run->scales = args->requantization.scale + 4u * group;
-    run->addends = (const int32_t *)args->requantization.addend + 4u * group;
-    run->output = quad->output + group * ((uint32_t)args->output_bits >> 1);
-    run->groups = end - group;
-    run_blocks(run);
+/* Blocks that a run does not compute: fewer than four pixels, or rare requantizations. */
+static __attribute__((noinline)) void fbc_conv_rare_block(const fbc_conv_args *args, const fbc_blocked_plan *plan,
+                                                          const uint8_t *const columns[4], const uint8_t *weights,
+                                                          uint32_t bits, uint32_t pixel, uint32_t group) {
+    const uint32_t channel = 4u * group, rest = args->output_channels - channel, channels = rest < 4u ? rest : 4u;
+    const uint32_t pixels = plan->pixels - pixel < 4u ? plan->pixels - pixel : 4u;
+    const uint32_t plane = fbc_lane_bytes(plan->pixels, args->output_bits);
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    uint8_t *output = args->output;
+    for (uint32_t i = 0; i < pixels; i++) {
+        int32_t sums[4];
+        if (args->activation_signed) {
+            fbc_dot_4x1(bits, 1u, FBC_MACLOAD, weights, columns[i], plan->column_words, sums);
+        } else {
+            fbc_dot_4x1(bits, 0u, FBC_MACLOAD, weights, columns[i], plan->column_words, sums);
+        }
+        for (uint32_t c = 0; c < channels; c++) {
+            const int32_t value = fbc_requantize(&args->requantization, channel + c, sums[c]);
+            if (args->output_channel_first) {
+                fbc_write_lane(output + (channel + c) * plane, pixel + i, args->output_bits, value);
+            } else {
+                fbc_write_lane(output + (pixel + i) * pixel_bytes, channel + c, args->output_bits, value);
+            }
+        }
+    }
 }
 
-/* One pixel of any block, any kind. Not inlined: there are many copies of the fast path. */
-static __attribute__((noinline)) void fbc_store_pixel(const fbc_requantization *parameters, int32_t *sums,
-                                                      uint32_t channel, uint32_t channels, uint8_t *output,
-                                                      uint32_t output_bits) {
-    if (channels == 4u && !parameters->wide && output_bits < 32u) {
-        const fbc_block_parameters block = fbc_get_block_parameters(parameters, channel);
-        fbc_requantize_pixel(&block, FBC_GENERAL, sums);
-        fbc_store_channels(output, output_bits, 0u, sums);
+/* The last group if it has fewer than four channels: computed beside the output, then copied. */
+static __attribute__((noinline)) void fbc_conv_last_group(const fbc_conv_args *args, fbc_block_run *run,
+                                                          fbc_run_function run_blocks, uint8_t *output) {
+    const uint32_t channel = args->output_channels & ~3u, channels = args->output_channels & 3u;
+    const uint32_t step = run->step, back = run->back, bits = args->output_bits, mask = (1u << channels * bits) - 1u;
+    fbc_scale scales[4] = {{0, 0}};
+    int32_t addends[4] = {0};
+    uint32_t words[4] = {0};
+    for (uint32_t i = 0; i < channels; i++) {
+        scales[i] = args->requantization.scale[channel + i];
+        addends[i] = ((const int32_t *)args->requantization.addend)[channel + i];
+    }
+    run->scales = scales;
+    run->addends = addends;
+    run->output = (uint8_t *)words;
+    run->step = run->back = 4u;
+    run->groups = run->quads = 1u;
+    run_blocks(run);
+    run->step = step;
+    run->back = back;
+    const uint32_t lines = args->output_channel_first ? channels : 4u;
+    const uint32_t bytes = args->output_channel_first ? bits >> 1 : fbc_lane_bytes(channels, bits);
+    for (uint32_t i = 0; i < lines; i++) {
+        uint32_t word = args->output_channel_first ? words[i] : words[i] & mask;
+        for (uint32_t j = 0; j < bytes; j++) {
+            output[j] = (uint8_t)word;
+            word >>= 8;
+        }
+        output += step;
+    }
+}
+
+/* Where the columns of the first four of the pixels lie: in the input, or gathered into `columns` with the others. */
+FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_gathering *gathering,
+                              const uint8_t *quad[4], uint32_t first, uint32_t pixels, uint8_t *columns) {
+    const uint32_t y = first / args->output_width, x = first - y * args->output_width;
+    if (plan->direct) {
+        const uint32_t step = gathering->pixel_step, row_step = gathering->row_step;
+        const uint8_t *column = (const uint8_t *)args->input + first * step + y * row_step;
+        uint32_t left_in_row = args->output_width - x;
+        for (uint32_t i = 0; i < 4u; i++) {
+            quad[i] = column;
+            column += step;
+            left_in_row--;
+            if (left_in_row == 0u) {
+                left_in_row = args->output_width;
+                column += (int32_t)row_step; /* negative where rows of outputs overlap */
+            }
+        }
         return;
     }
-    for (uint32_t i = 0; i < channels; i++) {
-        fbc_write_lane(output, i, output_bits, fbc_requantize(parameters, channel + i, sums[i]));
+    const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
+    const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
+    fbc_gather_columns(gathering, top, left, columns, pixels);
+    for (uint32_t i = 0; i < 4u; i++) {
+        quad[i] = columns;
+        columns += plan->column_stride;
     }
 }
 
-/* All else: fewer than four pixels or channels, rare requantizations. */
-FBC_INLINE void fbc_conv_other_groups(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_quad *quad,
-                                      uint32_t group, uint32_t bits) {
-    const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
-    const uint8_t *weights = fbc_group_weights(args, plan, group);
-    for (; group < quad->end_group; group++) {
-        const uint32_t channel = 4u * group;
-        const uint32_t rest = args->output_channels - channel;
-        uint8_t *output = quad->output + group * ((uint32_t)args->output_bits >> 1);
-        for (uint32_t i = 0; i < quad->pixels; i++) {
-            int32_t sums[4];
-            if (args->activation_signed) {
-                fbc_dot_4x1(bits, 1u, weights, quad->columns[i], plan->column_words, sums);
-            } else {
-                fbc_dot_4x1(bits, 0u, weights, quad->columns[i], plan->column_words, sums);
-            }
-            fbc_store_pixel(&args->requantization, sums, channel, rest < 4u ? rest : 4u, output, args->output_bits);
-            output += output_bytes;
-        }
-        weights += plan->group_bytes;
-    }
-}
-
-FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_gathering *gathering,
-                              fbc_quad *quad, uint32_t y, uint32_t x, uint32_t bits, uint8_t *columns) {
-    const uint8_t *column = columns;
-    uint32_t step = plan->column_stride, left_in_row = 4u, next_row = 0u;
-    if (plan->direct) {
-        step = args->stride_width * plan->pixel_bytes;
-        column = (const uint8_t *)args->input + y * args->stride_height * gathering->inside.source_step + x * step;
-        left_in_row = args->output_width - x;
-        next_row = args->stride_height * gathering->inside.source_step - args->output_width * step;
+/* What does not change from run to run, and where the first block is written. */
+FBC_INLINE void fbc_prepare_run(fbc_block_run *run, const fbc_conv_args *args, const fbc_blocked_plan *plan) {
+    fbc_prepare_block_run(run, &args->requantization, args->output_bits);
+    run->words = (plan->group_bytes >> 4) - 1u;
+    run->column_words = plan->column_words;
+    if (args->output_channel_first) {
+        run->step = run->back = fbc_lane_bytes(plan->pixels, args->output_bits);
+        run->quad_step = (uint32_t)args->output_bits >> 1;
     } else {
-        const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
-        const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
-        fbc_gather_columns(args, plan, gathering, bits, top, left, columns, quad->pixels);
+        run->step = fbc_lane_bytes(args->output_channels, args->output_bits);
+        run->back = ((uint32_t)args->output_bits >> 1) - 3u * run->step;
+        run->quad_step = 4u * run->step;
     }
-    for (uint32_t i = 0; i < quad->pixels; i++) {
-        quad->columns[i] = column;
-        column += step;
-        left_in_row--;
-        if (left_in_row == 0u) {
-            left_in_row = args->output_width;
-            column += (int32_t)next_row; /* negative where a row of outputs spans more inputs than it moves by */
-        }
+}
+
+/* Groups of four pixels, from `group` up to `end`, and the same of the quads behind if a run has several. */
+FBC_INLINE void fbc_conv_groups(const fbc_conv_args *args, fbc_block_run *run, fbc_run_function run_blocks,
+                                const uint8_t *weights, uint32_t group_bytes, uint32_t pixel, uint32_t group,
+                                uint32_t end) {
+    const uint32_t bits = args->output_bits, whole = (uint32_t)args->output_channels >> 2;
+    const uint32_t whole_end = end < whole ? end : whole;
+    uint8_t *output = args->output;
+    uint32_t group_step = bits >> 1;
+    if (args->output_channel_first) {
+        group_step = 4u * run->step;
+        output += pixel * bits >> 3;
+    } else {
+        output += pixel * run->step;
+    }
+    if (group < whole_end) {
+        run->weights = weights + group * group_bytes;
+        run->scales = args->requantization.scale + 4u * group;
+        run->addends = (const int32_t *)args->requantization.addend + 4u * group;
+        run->output = output + group * group_step;
+        run->groups = whole_end - group;
+        run_blocks(run);
+    }
+    if (whole < end) {
+        run->weights = weights + whole * group_bytes;
+        fbc_conv_last_group(args, run, run_blocks, output + whole * group_step);
     }
 }
 
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits,
-                                 fbc_run_function (*choose_run)(uint32_t, uint32_t, fbc_requantization_kind)) {
+                                 fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
     const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
     const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
-    const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
-    const uint32_t output_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
-    const uint32_t whole = kind == FBC_RARE ? 0u : (uint32_t)args->output_channels >> 2;
-    const fbc_range blocks = fbc_core_range(((pixels + 3u) >> 2) * plan.groups);
+    const uint32_t rare = kind == FBC_RARE || plan.pixels < 4u;
+    /* The last pixels of a plane of narrow lanes share bytes with those before. */
+    const uint32_t whole_quads = args->output_channel_first && args->output_bits < 8u;
+    const uint32_t at_once = (args->output_channels & 3u) != 0u ? 1u
+                             : !plan.direct                     ? plan.quads
+                             : gathering.row_step == 0u         ? plan.pixels
+                                                                : 1u;
+    const fbc_range blocks = fbc_core_range(((plan.pixels + 3u) >> 2) * plan.groups);
+    const uint8_t *weights = plan.weight_bytes > 0u ? args->scratch : args->weights;
     uint8_t *columns = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
+    const fbc_run_function run_blocks = rare ? NULL : choose_run(args, kind);
     fbc_block_run run;
     fbc_prepare_run(&run, args, &plan);
-    const fbc_run_function run_blocks =
-        kind == FBC_RARE ? NULL : choose_run(args->activation_signed, args->output_bits, kind);
-    fbc_quad quad;
-    uint32_t pixel = blocks.begin / plan.groups * 4u, group = blocks.begin % plan.groups;
-    uint32_t y = pixel / args->output_width, x = pixel % args->output_width;
+    run.column_step = at_once == 1u ? 0u : 4u * (plan.direct ? gathering.pixel_step : plan.column_stride);
+    uint32_t quad = blocks.begin / plan.groups, group = blocks.begin - quad * plan.groups;
     uint32_t left = blocks.end - blocks.begin;
-    quad.output = (uint8_t *)args->output + pixel * output_bytes;
     while (left > 0u) {
-        quad.pixels = pixels - pixel < 4u ? pixels - pixel : 4u;
-        quad.end_group = left < plan.groups - group ? group + left : plan.groups;
-        fbc_load_quad(args, &plan, &gathering, &quad, y, x, bits, columns);
-        left -= quad.end_group - group;
-        const uint32_t end = quad.pixels < 4u ? 0u : quad.end_group < whole ? quad.end_group : whole;
-        if (group < end) {
-            fbc_conv_whole_groups(args, &plan, &quad, &run, group, end, run_blocks);
-            group = end;
+        uint32_t pixel = 4u * quad, quads = 1u;
+        const uint32_t end = left < plan.groups - group ? group + left : plan.groups;
+        const uint32_t partial = plan.pixels - pixel < 4u;
+        if (rare || (partial && whole_quads)) {
+            const uint32_t pixels = partial ? plan.pixels - pixel : 4u;
+            fbc_load_quad(args, &plan, &gathering, run.columns, pixel, pixels, columns);
+            for (uint32_t i = group; i < end; i++) {
+                fbc_conv_rare_block(args, &plan, run.columns, weights + i * plan.group_bytes, bits, pixel, i);
+            }
+        } else {
+            if (at_once > 1u && end - group == plan.groups && !partial) {
+                const uint32_t mine = left / plan.groups, whole = (plan.pixels - pixel) >> 2;
+                quads = mine < whole ? mine : whole;
+                quads = quads < at_once ? quads : at_once;
+            }
+            pixel = partial ? plan.pixels - 4u : pixel;
+            run.quads = quads;
+            fbc_load_quad(args, &plan, &gathering, run.columns, pixel, 4u * quads, columns);
+            fbc_conv_groups(args, &run, run_blocks, weights, plan.group_bytes, pixel, group, end);
         }
-        if (group < quad.end_group) {
-            fbc_conv_other_groups(args, &plan, &quad, group, bits);
-        }
+        left -= quads * (end - group);
+        quad += quads;
         group = 0u;
-        pixel += 4u;
-        quad.output += 4u * output_bytes;
-        for (x += 4u; x >= args->output_width; x -= args->output_width) {
-            y++;
-        }
     }
 }
 

@@ -10,39 +10,66 @@
 #include "common/fbc_lanes.h"
 #include "fbc_kernels.h"
 
-typedef struct {
-    const uint8_t *input;   /* first row that is copied, column 0, first of the four channels */
-    uint32_t row_bytes;     /* of the input */
-    uint32_t column_bytes;  /* from column to column */
-    uint32_t channel_bytes; /* from channel to channel; only of planes */
-    int32_t width;          /* of the input */
-    int32_t pad_left;
-    uint32_t rows;  /* that are copied; at least 1 */
-    uint32_t quads; /* of a row of the planes */
-    uint8_t *to[2]; /* first copied row of both pairs */
-} fbc_planes;
+enum { FBC_PLANES_EDGES = 6 };
 
-/* What one column of quads reads. */
+/* A column of quads that lies partly or wholly beside the tile. */
 typedef struct {
-    const uint8_t *line; /* first row, first column that is inside */
-    uint32_t offsets[4]; /* from there to the columns (of planes: channels), 0 for those beside the tile */
+    uint32_t quad;
+    uint32_t line;       /* bytes from column 0 to the first column inside */
+    uint32_t offsets[3]; /* from there to the second to fourth column (of planes: channel), 0 for those beside the tile */
     uint32_t mask;       /* bytes of the columns inside */
     uint32_t shift;      /* bits that the word of a plane has to go up */
-} fbc_quad_source;
+} fbc_edge_quad;
 
-FBC_INLINE fbc_quad_source fbc_find_quad(const fbc_planes *planes, uint32_t quad, uint32_t channel_first) {
-    const int32_t left = (int32_t)(4u * quad) - planes->pad_left;
-    const int32_t base = left < 0 ? 0 : left;
-    fbc_quad_source source = {planes->input + (uint32_t)base * planes->column_bytes, {0u, 0u, 0u, 0u}, 0u, 0u};
-    for (int32_t i = 0; i < 4; i++) {
-        const uint32_t inside = left + i >= 0 && left + i < planes->width;
-        source.mask |= inside ? 0xFFu << 8 * i : 0u;
-        source.offsets[i] = channel_first ? (uint32_t)i * planes->channel_bytes
-                            : inside      ? (uint32_t)(left + i - base) * planes->column_bytes
-                                          : 0u;
+typedef struct {
+    const uint8_t *input;  /* first row that is copied, column 0, first of the four channels */
+    uint32_t row_bytes;    /* of the input */
+    uint32_t column_bytes; /* from column to column */
+    uint32_t spread;       /* from column to column, of planes from channel to channel */
+    uint32_t rows;         /* that are copied; at least 1 */
+    uint32_t quads;        /* of a row of the planes */
+    uint8_t *to[2];        /* first copied row of both pairs */
+    uint32_t first;        /* quad that lies wholly inside */
+    uint32_t behind;       /* the last of those */
+    uint32_t inside;       /* bytes from column 0 to the first of those */
+    uint32_t edges;
+    fbc_edge_quad edge[FBC_PLANES_EDGES];
+} fbc_planes;
+
+/* The quad whose first column is `left` of a tile of that width. */
+FBC_INLINE void fbc_make_edge(const fbc_planes *planes, int32_t left, int32_t width, uint32_t channel_first,
+                              fbc_edge_quad *edge) {
+    const int32_t before = left < 0 ? -left : 0; /* columns of the quad that lie on the left of the tile */
+    const int32_t end = width - left < 4 ? width - left : 4;
+    const uint32_t none = end <= before;
+    edge->shift = 8u * (uint32_t)before;
+    edge->mask = none ? 0u : (UINT32_MAX << edge->shift) & (UINT32_MAX >> 8 * (4 - end));
+    edge->line = none ? 0u : (uint32_t)(left + before) * planes->column_bytes;
+    for (int32_t i = 1; i < 4; i++) {
+        const int32_t steps = channel_first ? i : i < before || i >= end ? 0 : i - before;
+        edge->offsets[i - 1] = (uint32_t)steps * planes->spread;
     }
-    source.shift = 8u * (uint32_t)(base - left);
-    return source;
+}
+
+/* Finds the quads that lie wholly inside, and the others. A row of the planes reaches less than four columns beyond the
+ * tile on each side, rounded up to whole quads, so that there are few of them. */
+FBC_INLINE void fbc_find_edges(fbc_planes *planes, uint32_t pad_left, uint32_t width, uint32_t channel_first) {
+    planes->first = pad_left == 0u ? 0u : 1u;
+    planes->inside = (4u * planes->first - pad_left) * planes->column_bytes;
+    planes->behind = (width + pad_left) >> 2;
+    planes->behind = planes->behind > planes->quads ? planes->quads : planes->behind;
+    planes->behind = planes->behind > planes->first ? planes->behind : planes->first;
+    planes->edges = 0;
+    for (uint32_t quad = 0; quad < planes->quads; quad++) {
+        if (quad == planes->first) {
+            quad = planes->behind;
+        }
+        if (quad < planes->quads && planes->edges < FBC_PLANES_EDGES) {
+            fbc_edge_quad *edge = &planes->edge[planes->edges++];
+            edge->quad = quad;
+            fbc_make_edge(planes, (int32_t)(4u * quad - pad_left), (int32_t)width, channel_first, edge);
+        }
+    }
 }
 
 #ifdef FBC_XPULPV2
@@ -120,57 +147,74 @@ FBC_INLINE fbc_quad_source fbc_find_quad(const fbc_planes *planes, uint32_t quad
         ".option norvc\n" \
         ".insn i 0x7B, 4, x0, %[rows], 2 * (" #count ")\n" /* lp.setup 0 */ \
         load masking(w, x, y, z) FBC_PLANES_STORES(w, x, y, z) ".option pop" \
-        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [e] "=&r"(e), [f] "=&r"(f), [line] "+r"(line), \
-          [to] "+r"(to), [other] "+r"(other) \
-        : [rows] "r"(planes->rows), [second] "r"(second), [third] "r"(third), [fourth] "r"(fourth), \
-          [step] "r"(planes->row_bytes), [plane] "r"(4u * planes->quads), [upper] "r"(0x07060302u), \
-          [even] "r"(0x06040200u), [odd] "r"(0x07050301u), [mask] "r"(mask), [shift] "r"(shift) \
+        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [e] "=&r"(e), [f] "=&r"(f), [line] "+&r"(line), \
+          [to] "+&r"(to), [other] "+&r"(other) \
+        : [rows] "r"(rows), [second] "r"(offsets[0]), [third] "r"(offsets[1]), [fourth] "r"(offsets[2]), \
+          [step] "r"(step), [plane] "r"(plane), [upper] "r"(0x07060302u), [even] "r"(0x06040200u), \
+          [odd] "r"(0x07050301u), [mask] "r"(mask), [shift] "r"(shift) \
         : "memory")
 
-/* Fills the planes: the columns of quads that lie wholly inside with constant offsets, the others masked. */
-#define FBC_DEFINE_PLANES(name, load, count, channel_first, masking, masking_count, w, x, y, z) \
+/* Fills the planes, first the quads inside, then the others. */
+#define FBC_DEFINE_PLANES(name, load, count, masking, masking_count, w, x, y, z) \
     static void fbc_fill_planes_##name(const fbc_planes *planes) { \
-        const uint32_t spread = (channel_first) ? planes->channel_bytes : planes->column_bytes; \
-        for (uint32_t quad = 0; quad < planes->quads; quad++) { \
-            const int32_t left = (int32_t)(4u * quad) - planes->pad_left; \
-            uint32_t second = spread, third = 2u * spread, fourth = 3u * spread, mask = 0, shift = 0; \
-            uint32_t a, b, c, d, e, f; \
+        const uint32_t rows = planes->rows, step = planes->row_bytes, plane = 4u * planes->quads; \
+        const uint32_t next = 4u * planes->column_bytes; \
+        const uint8_t *inside = planes->input + planes->inside; \
+        uint32_t offsets[3] = {planes->spread, 2u * planes->spread, 3u * planes->spread}; \
+        uint32_t a, b, c, d, e, f, mask = 0, shift = 0; \
+        for (uint32_t quad = planes->first; quad < planes->behind; quad++) { \
+            const uint8_t *line = inside; \
             uint8_t *to = planes->to[0] + 4u * quad, *other = planes->to[1] + 4u * quad; \
-            if (left >= 0 && left + 3 < planes->width) { \
-                const uint8_t *line = planes->input + (uint32_t)left * planes->column_bytes; \
-                FBC_PLANES_ASM(load, (count) + 4, FBC_PLANES_NO_MASK, w, x, y, z); \
-            } else { \
-                const fbc_quad_source source = fbc_find_quad(planes, quad, channel_first); \
-                const uint8_t *line = source.mask == 0u ? planes->input : source.line; \
-                second = source.offsets[1], third = source.offsets[2], fourth = source.offsets[3]; \
-                mask = source.mask, shift = source.shift; \
-                FBC_PLANES_ASM(load, (count) + 4 + (masking_count), masking, w, x, y, z); \
-            } \
+            FBC_PLANES_ASM(load, (count) + 4, FBC_PLANES_NO_MASK, w, x, y, z); \
+            inside += next; \
+        } \
+        for (uint32_t i = 0; i < planes->edges; i++) { \
+            const fbc_edge_quad *edge = &planes->edge[i]; \
+            const uint8_t *line = planes->input + edge->line; \
+            uint8_t *to = planes->to[0] + 4u * edge->quad, *other = planes->to[1] + 4u * edge->quad; \
+            offsets[0] = edge->offsets[0], offsets[1] = edge->offsets[1], offsets[2] = edge->offsets[2]; \
+            mask = edge->mask, shift = edge->shift; \
+            FBC_PLANES_ASM(load, (count) + 4 + (masking_count), masking, w, x, y, z); \
         } \
     }
-FBC_DEFINE_PLANES(8, FBC_PLANES_8, 14, 0, FBC_PLANES_MASK, 4, "%[b]", "%[e]", "%[d]", "%[a]")
-FBC_DEFINE_PLANES(4_0, FBC_PLANES_4_0, 13, 0, FBC_PLANES_MASK, 4, "%[c]", "%[a]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(4_1, FBC_PLANES_4_1, 15, 0, FBC_PLANES_MASK, 4, "%[c]", "%[a]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(2_0, FBC_PLANES_2_0, 12, 0, FBC_PLANES_MASK, 4, "%[b]", "%[c]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(2_1, FBC_PLANES_2_1, 13, 0, FBC_PLANES_MASK, 4, "%[b]", "%[c]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(first, FBC_PLANES_FIRST, 4, 1, FBC_PLANES_SHIFT_MASK, 8, "%[a]", "%[b]", "%[c]", "%[d]")
+FBC_DEFINE_PLANES(8, FBC_PLANES_8, 14, FBC_PLANES_MASK, 4, "%[b]", "%[e]", "%[d]", "%[a]")
+FBC_DEFINE_PLANES(4_0, FBC_PLANES_4_0, 13, FBC_PLANES_MASK, 4, "%[c]", "%[a]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(4_1, FBC_PLANES_4_1, 15, FBC_PLANES_MASK, 4, "%[c]", "%[a]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(2_0, FBC_PLANES_2_0, 12, FBC_PLANES_MASK, 4, "%[b]", "%[c]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(2_1, FBC_PLANES_2_1, 13, FBC_PLANES_MASK, 4, "%[b]", "%[c]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(first, FBC_PLANES_FIRST, 4, FBC_PLANES_SHIFT_MASK, 8, "%[a]", "%[b]", "%[c]", "%[d]")
 
 #else
 
-FBC_INLINE void fbc_fill_planes(const fbc_planes *planes, uint32_t bits, uint32_t is_signed, uint32_t channel_first) {
-    for (uint32_t quad = 0; quad < planes->quads; quad++) {
-        const fbc_quad_source source = fbc_find_quad(planes, quad, channel_first);
-        for (uint32_t i = 0; i < 16u * planes->rows; i++) {
-            const uint32_t column = i & 3u, channel = i >> 2 & 3u, row = i >> 4;
-            const uint8_t *line = source.line + row * planes->row_bytes;
-            int32_t element = 0;
-            if ((source.mask >> 8u * column & 1u) != 0u) {
-                element = channel_first ? (line + source.offsets[channel])[column - (source.shift >> 3)]
-                                        : fbc_read_lane(line + source.offsets[column], channel, bits, is_signed);
-            }
-            planes->to[channel >> 1][(2u * row + (channel & 1u)) * 4u * planes->quads + 4u * quad + column] =
-                (uint8_t)element;
+/* One column of quads. */
+FBC_INLINE void fbc_fill_quad(const fbc_planes *planes, const fbc_edge_quad *edge, uint32_t bits, uint32_t is_signed,
+                              uint32_t channel_first) {
+    for (uint32_t i = 0; i < 16u * planes->rows; i++) {
+        const uint32_t column = i & 3u, channel = i >> 2 & 3u, row = i >> 4;
+        const uint8_t *line = planes->input + edge->line + row * planes->row_bytes;
+        const uint32_t source = channel_first ? channel : column;
+        const uint32_t offset = source == 0u ? 0u : edge->offsets[source - 1u];
+        int32_t element = 0;
+        if ((edge->mask >> 8u * column & 1u) != 0u) {
+            element = channel_first ? line[offset + column - (edge->shift >> 3)]
+                                    : fbc_read_lane(line + offset, channel, bits, is_signed);
         }
+        planes->to[channel >> 1][(2u * row + (channel & 1u)) * 4u * planes->quads + 4u * edge->quad + column] =
+            (uint8_t)element;
+    }
+}
+
+FBC_INLINE void fbc_fill_planes(const fbc_planes *planes, uint32_t bits, uint32_t is_signed, uint32_t channel_first) {
+    fbc_edge_quad inside = {.line = planes->inside, .mask = UINT32_MAX};
+    for (uint32_t i = 0; i < 3u; i++) {
+        inside.offsets[i] = (i + 1u) * planes->spread;
+    }
+    for (inside.quad = planes->first; inside.quad < planes->behind; inside.quad++) {
+        fbc_fill_quad(planes, &inside, bits, is_signed, channel_first);
+        inside.line += 4u * planes->column_bytes;
+    }
+    for (uint32_t i = 0; i < planes->edges; i++) {
+        fbc_fill_quad(planes, &planes->edge[i], bits, is_signed, channel_first);
     }
 }
 
@@ -187,11 +231,9 @@ FBC_DEFINE_PLANES(first, 8u, 0u, 1u)
 
 #endif
 
-/* Zeros in `rows` rows of a pair of planes; a row of one is `quads` words. */
-FBC_INLINE void fbc_clear_planes(uint8_t *pair, uint32_t rows, uint32_t quads) {
-    uint32_t *words = (uint32_t *)(void *)pair;
-    for (uint32_t i = 0; i < 2u * rows * quads; i++) {
-        words[i] = 0;
+FBC_INLINE void fbc_clear_words(uint8_t *words, uint32_t bytes) {
+    for (uint32_t *word = (uint32_t *)(void *)words; bytes > 0u; bytes -= 4u) {
+        *word++ = 0;
     }
 }
 

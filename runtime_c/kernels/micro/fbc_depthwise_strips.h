@@ -17,8 +17,9 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_xpulp.h"
 
-/* What a requantization needs: clip to [0, 2^bits - 1]; that behind a clamp; any clamp and clip. */
-typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL } fbc_strip_kind;
+/* What a requantization needs: clip to [0, 2^bits - 1]; that behind a clamp; any clamp and clip; or "folded", which
+ * computes one of the first two with outputs of 8 bits: both clip the sum, so that nothing else has to. */
+typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL, FBC_STRIP_FOLDED } fbc_strip_kind;
 
 /* How two outputs are stored: 8 bits each; 4 bits each; 2 bits each into the low half of a byte, or into the high half
  * of a byte whose low half is there already. */
@@ -26,13 +27,13 @@ typedef enum { FBC_STORE_8, FBC_STORE_4, FBC_STORE_2L, FBC_STORE_2H } fbc_strip_
 
 /* The assembler knows the offsets of these members. */
 typedef struct {
-    uint32_t weights[2][2][3]; /* by channel, output column of the strip (stride 2: the first), row */
+    uint32_t weights[2][3]; /* by channel, row: taps in the low bytes */
     int32_t multiplier[2];
     int32_t addend[2];
-    int32_t clamp[2];
+    int32_t clamp[2]; /* folded: the largest sum */
     int32_t low;
     int32_t high;
-    uint32_t shift;
+    uint32_t shift; /* folded: the selector of two upper bytes */
     uint32_t rounds;       /* of three output rows (stride 2: two), the first of which may be shorter */
     uint32_t rest;         /* rows of a shorter first round, or 0 */
     uint32_t column;       /* output column of the next strip; 0 before and after */
@@ -44,21 +45,53 @@ typedef struct {
     uint32_t plane_bytes;  /* of a row of a plane */
     uint8_t *output;
     uint32_t saved[3]; /* registers, by the assembler */
+    int32_t offset[2]; /* folded: where the sums begin */
 } fbc_strip_pair;
+
+enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
+
+/* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum whose
+ * value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255
+ * (m <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m + (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s)
+ * times that is a 32-bit number whose upper byte is y. Says whether channel `i` allows it, and rewrites its parameters. */
+FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift) {
+    const int32_t multiplier = pair->multiplier[i], addend = pair->addend[i];
+    if (shift > 24u || multiplier < 2 || (uint32_t)multiplier > 1u << shift) {
+        return 0u;
+    }
+    const int32_t quotient = addend / multiplier;
+    const int32_t least = quotient * multiplier > addend ? 1 - quotient : -quotient;
+    const uint32_t rest = (uint32_t)addend + (uint32_t)least * (uint32_t)multiplier;
+    const int64_t range = ((UINT32_MAX >> (24u - shift)) - rest) / (uint32_t)multiplier;
+    const int64_t below = -(int64_t)pair->clamp[i] - 1 - least, above = (int64_t)pair->clamp[i] - least;
+    const int64_t first = below < 0 ? 0 : below > range ? range : below;
+    const int64_t last = above < 0 ? 0 : above > range ? range : above;
+    const uint32_t start = rest + (uint32_t)first * (uint32_t)multiplier;
+    pair->offset[i] = -least - (int32_t)first;
+    pair->clamp[i] = (int32_t)(last - first);
+    pair->multiplier[i] = (int32_t)((uint32_t)multiplier << (24u - shift));
+    pair->addend[i] = (int32_t)(start << (24u - shift));
+    return 1u;
+}
 
 #ifdef FBC_XPULPV2
 
-_Static_assert(sizeof(fbc_strip_pair) == 136, "the assembler below has the offsets of fbc_strip_pair as numbers");
+_Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
  * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6, a1
  * sums; a2 plane, a0 its row; a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, or, behind a
- * clamp, tp the first clamp and gp a sum; ra shift; sp the block of parameters. tp, gp and sp are put back at the end;
+ * clamp, tp the first clamp and gp a sum (folded: the second one); ra shift or selector; sp the block of parameters. tp, gp and sp are put back at the end;
  * only a trap could miss them. */
 #define FBC_STRIP_DOTS(sum, x, y, z, w0, w1, w2) \
     ".insn r 0x57, 1, %[first], " sum ", " x ", " w0 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " z ", " w2 "\n"
+#define FBC_STRIP_DOTS_MORE(sum, x, y, z, w0, w1, w2) \
+    ".insn r 0x57, 1, %[more], " sum ", " x ", " w0 "\n" \
+    ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
+    ".insn r 0x57, 1, %[more], " sum ", " z ", " w2 "\n"
+#define FBC_STRIP_CLIP_TO(sum, bound) ".insn r 0x33, 6, 0x0A, " sum ", " sum ", " bound "\n" /* p.clipu */
 #define FBC_STRIP_MULTIPLY(sum, multiplier) "mul " sum ", " sum ", " multiplier "\n"
 #define FBC_STRIP_MAC(sum, factor, multiplier) ".insn r 0x33, 0, 0x21, " sum ", " factor ", " multiplier "\n"
 #define FBC_STRIP_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", ra\n" /* p.addNr */
@@ -106,29 +139,45 @@ _Static_assert(sizeof(fbc_strip_pair) == 136, "the assembler below has the offse
     FBC_STRIP_MULTIPLY("a1", "a7") \
     FBC_STRIP_CLIP("t6") FBC_STRIP_ADD_SHIFT("a1", "gp") FBC_STRIP_CLIP("a1") store("t6", "a1", pointer)
 #define FBC_STRIP_CLAMPED_SUMS(a, b, c, u, v, w, d, e, f, x, y, z) \
-    FBC_STRIP_GET("gp", "56") \
+    FBC_STRIP_GET("gp", "32") \
     FBC_STRIP_DOTS("t6", a, b, c, u, v, w) \
     FBC_STRIP_CLAMP("t6", "tp") \
-    FBC_STRIP_GET("a1", "68") \
+    FBC_STRIP_GET("a1", "44") \
     FBC_STRIP_MAC("gp", "t6", "a6") \
     FBC_STRIP_DOTS("t6", d, e, f, x, y, z) \
-    FBC_STRIP_CLAMP("t6", "a1") FBC_STRIP_GET("a1", "60") FBC_STRIP_SHIFT("gp") FBC_STRIP_MAC("a1", "t6", "a7")
+    FBC_STRIP_CLAMP("t6", "a1") FBC_STRIP_GET("a1", "36") FBC_STRIP_SHIFT("gp") FBC_STRIP_MAC("a1", "t6", "a7")
 #define FBC_STRIP_TWO_CLAMPED(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
     FBC_STRIP_CLAMPED_SUMS(a, b, c, u, v, w, d, e, f, x, y, z) \
     FBC_STRIP_CLIP("gp") FBC_STRIP_SHIFT("a1") FBC_STRIP_CLIP("a1") store("gp", "a1", pointer)
 #define FBC_STRIP_TWO_GENERAL(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
     FBC_STRIP_CLAMPED_SUMS(a, b, c, u, v, w, d, e, f, x, y, z) \
-    FBC_STRIP_GET("t6", "72") \
+    FBC_STRIP_GET("t6", "48") \
     FBC_STRIP_SHIFT("a1") \
     FBC_STRIP_MAXIMUM("gp", "t6") \
     FBC_STRIP_MAXIMUM("a1", "t6") \
-    FBC_STRIP_GET("t6", "76") FBC_STRIP_MINIMUM("gp", "t6") FBC_STRIP_MINIMUM("a1", "t6") store("gp", "a1", pointer)
+    FBC_STRIP_GET("t6", "52") FBC_STRIP_MINIMUM("gp", "t6") FBC_STRIP_MINIMUM("a1", "t6") store("gp", "a1", pointer)
+#define FBC_STRIP_TWO_FOLDED(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
+    FBC_STRIP_GET("t6", "112") \
+    FBC_STRIP_GET("gp", "40") \
+    FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) \
+    FBC_STRIP_CLIP_TO("t6", "gp") \
+    FBC_STRIP_GET("gp", "32") \
+    FBC_STRIP_GET("a1", "116") \
+    FBC_STRIP_MAC("gp", "t6", "a6") \
+    FBC_STRIP_GET("t6", "36") \
+    FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) \
+    FBC_STRIP_CLIP_TO("a1", "tp") \
+    FBC_STRIP_MAC("t6", "a1", "a7") \
+    ".insn r 0x57, 1, 0x64, gp, t6, ra\n" /* pv.shuffle2.b */ \
+        FBC_STRIP_STORE_HALF("gp", pointer)
+#define FBC_STRIP_COMPUTED_FOLDED 15
 #define FBC_STRIP_COMPUTED_PLAIN 12 /* instructions without the store */
 #define FBC_STRIP_COMPUTED_CLAMPED 17
 #define FBC_STRIP_COMPUTED_GENERAL 21
-#define FBC_STRIP_ADDENDS_PLAIN "lw tp, 56(sp)\n lw gp, 60(sp)\n"
-#define FBC_STRIP_ADDENDS_CLAMPED "lw tp, 64(sp)\n"
+#define FBC_STRIP_ADDENDS_PLAIN "lw tp, 32(sp)\n lw gp, 36(sp)\n"
+#define FBC_STRIP_ADDENDS_CLAMPED "lw tp, 40(sp)\n"
 #define FBC_STRIP_ADDENDS_GENERAL FBC_STRIP_ADDENDS_CLAMPED
+#define FBC_STRIP_ADDENDS_FOLDED "lw tp, 44(sp)\n"
 
 /* The next row of both channels. */
 #define FBC_STRIP_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, a0\n" /* p.lw */
@@ -178,28 +227,28 @@ _Static_assert(sizeof(fbc_strip_pair) == 136, "the assembler below has the offse
 #define FBC_STRIP_COLUMN_1 "add a2, a2, t6\n"
 #define FBC_STRIP_COLUMN_2 "add a2, a2, t6\n add a2, a2, t6\n"
 #define FBC_STRIP_WEIGHTS_1 \
-    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
-    "lw s6, 24(a0)\n lw s7, 28(a0)\n lw s8, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n"
+    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s6, 12(a0)\n lw s7, 16(a0)\n lw s8, 20(a0)\n" \
+    "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n slli s9, s6, 8\n slli s10, s7, 8\n slli s11, s8, 8\n"
 #define FBC_STRIP_WEIGHTS_2 \
-    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 24(a0)\n lw s4, 28(a0)\n lw s5, 32(a0)\n"
+    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n"
 
 #define FBC_STRIP_ASM(is_signed, stride, kind, store) \
     __asm__ volatile( \
         ".option push\n" \
         ".option norvc\n" \
-        "sw tp, 124(a0)\n sw gp, 128(a0)\n sw sp, 132(a0)\n mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride \
+        "sw tp, 100(a0)\n sw gp, 104(a0)\n sw sp, 108(a0)\n mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride \
             FBC_STRIP_ADDENDS_##kind \
-        "lw a6, 48(sp)\n lw a7, 52(sp)\n lw ra, 80(sp)\n lw a5, 108(sp)\n lw a0, 116(sp)\n" \
+        "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw a5, 84(sp)\n lw a0, 92(sp)\n" \
         ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
-        "1: lw t6, 92(sp)\n lw a2, 112(sp)\n lw a1, 100(sp)\n lw a3, 120(sp)\n" FBC_STRIP_COLUMN_##stride \
-            FBC_STRIP_MAC("a3", "t6", "a1") "lw a1, 104(sp)\n lw t6, 84(sp)\n add a4, a3, a1\n" \
+        "1: lw t6, 68(sp)\n lw a2, 88(sp)\n lw a1, 76(sp)\n lw a3, 96(sp)\n" FBC_STRIP_COLUMN_##stride \
+            FBC_STRIP_MAC("a3", "t6", "a1") "lw a1, 80(sp)\n lw t6, 60(sp)\n add a4, a3, a1\n" \
                                             ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
-                                            "lw t6, 88(sp)\n" FBC_STRIP_BEGIN_##stride \
+                                            "lw t6, 64(sp)\n" FBC_STRIP_BEGIN_##stride \
                                                 FBC_STRIP_LOOP_##stride(kind, FBC_STRIP_STORE_##store) \
-        "lw t6, 92(sp)\n lw a1, 96(sp)\n beq t6, a1, 4f\n addi t6, t6, 2\n" FBC_STRIP_MINIMUM( \
-            "t6", "a1") "sw t6, 92(sp)\n j 1b\n" \
-                        "4: sw zero, 92(sp)\n lw tp, 124(sp)\n lw gp, 128(sp)\n lw sp, 132(sp)\n" \
+        "lw t6, 68(sp)\n lw a1, 72(sp)\n beq t6, a1, 4f\n addi t6, t6, 2\n" FBC_STRIP_MINIMUM( \
+            "t6", "a1") "sw t6, 68(sp)\n j 1b\n" \
+                        "4: sw zero, 68(sp)\n lw tp, 100(sp)\n lw gp, 104(sp)\n lw sp, 108(sp)\n" \
                         ".option pop" \
         : "+r"(block) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
@@ -225,11 +274,15 @@ FBC_INLINE int32_t fbc_strip_dot(int32_t sum, const uint8_t *activations, uint32
 }
 
 FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *plane, uint32_t channel,
-                                     const uint32_t weights[3], uint32_t is_signed, fbc_strip_kind kind,
-                                     fbc_strip_store store) {
+                                     uint32_t lanes, uint32_t is_signed, fbc_strip_kind kind, fbc_strip_store store) {
     int32_t sum = 0;
     for (uint32_t row = 0; row < 3u; row++) {
-        sum = fbc_strip_dot(sum, plane + (2u * row + channel) * pair->plane_bytes, weights[row], is_signed);
+        const uint32_t weights = pair->weights[channel][row] << lanes;
+        sum = fbc_strip_dot(sum, plane + (2u * row + channel) * pair->plane_bytes, weights, is_signed);
+    }
+    if (kind == FBC_STRIP_FOLDED) {
+        const uint32_t clipped = (uint32_t)fbc_clamp(sum + pair->offset[channel], 0, pair->clamp[channel]);
+        return (clipped * (uint32_t)pair->multiplier[channel] + (uint32_t)pair->addend[channel]) >> 24;
     }
     if (kind != FBC_STRIP_PLAIN) {
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
@@ -263,8 +316,8 @@ FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32
                 pair->plane + 2u * stride * row * pair->plane_bytes + stride * start + shifted;
             uint32_t values[2];
             for (uint32_t channel = 0; channel < 2u; channel++) {
-                const uint32_t *weights = pair->weights[channel][stride == 1u ? column : 0u];
-                values[channel] = fbc_strip_output(pair, plane, channel, weights, is_signed, kind, store);
+                const uint32_t lanes = stride == 1u ? 8u * column : 0u; /* that the taps go up */
+                values[channel] = fbc_strip_output(pair, plane, channel, lanes, is_signed, kind, store);
             }
             uint8_t *left = pair->output + start * pair->pixel_bytes + row * pair->row_bytes;
             fbc_strip_store_two(left + column * pair->second_bytes, values, store);

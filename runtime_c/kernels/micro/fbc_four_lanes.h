@@ -118,7 +118,8 @@ FBC_INLINE uint32_t fbc_sign_offset(uint32_t bits, uint32_t is_signed) {
 #define FBC_FOUR_HALVES_BODY(output_bits, flip) \
     FBC_FOUR_LOOP("22 + 2 * " #flip " + " FBC_FOUR_STORED_##output_bits) \
     FBC_FOUR_LOAD_8("%[a]", "%[input_a]") \
-    FBC_FOUR_LOAD_8("%[b]", "%[input_b]") FBC_FOUR_FLIP_##flip##_A FBC_FOUR_FLIP_##flip##_B \
+    FBC_FOUR_LOAD_8("%[b]", "%[input_b]") \
+    FBC_FOUR_FLIP_##flip##_A FBC_FOUR_FLIP_##flip##_B \
         ".insn r 0x57, 6, 0x20, %[t], %[a], x4\n" /* pv.srl.sci.h by 8 */ \
         ".insn r 0x57, 6, 0x20, %[u], %[b], x4\n" \
         "and %[a], %[a], %[low]\n and %[b], %[b], %[low]\n" \

@@ -6,22 +6,24 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_xpulp.h"
 
-/* How much work a requantization is; constant in each copy of the inner code. */
+/* How much work a requantization is; constant in each copy of the inner code. The first two pack the upper halves of
+ * 32-bit values (8-bit outputs) or their upper bytes (narrower ones). */
 typedef enum {
     FBC_PLAIN,   /* no clamp, low is 0 */
-    FBC_CLAMPED, /* low is 0 */
-    FBC_GENERAL, /* any in int32 */
+    FBC_CLAMPED, /* any clamp and low */
+    FBC_GENERAL, /* any shift, too */
     FBC_RARE,    /* 64-bit arithmetic, or outputs of 32 bits */
 } fbc_requantization_kind;
 
 FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *parameters, uint32_t output_bits) {
+    const uint32_t shift = parameters->shift;
     if (parameters->wide || output_bits == 32u) {
         return FBC_RARE;
     }
-    if (parameters->low != 0) {
+    if (output_bits == 8u ? shift < 16u || shift > 24u : shift < 24u || shift > 31u) {
         return FBC_GENERAL;
     }
-    return parameters->clamped ? FBC_CLAMPED : FBC_PLAIN;
+    return parameters->clamped || parameters->low != 0 ? FBC_CLAMPED : FBC_PLAIN;
 }
 
 /* A layer's parameters in variables of their own, so that stores to memory do not force the compiler to read them
@@ -40,36 +42,22 @@ FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantizatio
     return block;
 }
 
-#ifdef FBC_XPULPV2
-
 FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t sum,
                                       fbc_scale scale, int32_t addend) {
+#ifdef FBC_XPULPV2
     if (kind != FBC_PLAIN) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
     }
-    __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3"
+    __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n" /* p.mac */
+            ".insn r 0x33, 6, 0x02, %0, %0, %4\n .insn r 0x33, 4, 0x02, %0, %0, %5" /* p.max, p.min */
             : "+&r"(addend)
-            : "r"(sum), "r"(scale.multiplier), "r"(block->shift));
-    if (kind == FBC_GENERAL) {
-        __asm__(".insn r 0x33, 6, 0x02, %0, %0, %1\n .insn r 0x33, 4, 0x02, %0, %0, %2"
-                : "+r"(addend)
-                : "r"(block->low), "r"(block->high));
-    } else {
-        __asm__(".insn r 0x33, 6, 0x0A, %0, %0, %1" : "+r"(addend) : "r"(block->high));
-    }
+            : "r"(sum), "r"(scale.multiplier), "r"(block->shift), "r"(block->low), "r"(block->high));
     return addend;
-}
-
 #else
-
-FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t sum,
-                                      fbc_scale scale, int32_t addend) {
     const int32_t clamped = kind == FBC_PLAIN ? sum : fbc_clamp(sum, -scale.clamp - 1, scale.clamp);
-    const int32_t value = (clamped * scale.multiplier + addend) >> block->shift;
-    return fbc_clamp(value, kind == FBC_GENERAL ? block->low : 0, block->high);
-}
-
+    return fbc_clamp((clamped * scale.multiplier + addend) >> block->shift, block->low, block->high);
 #endif
+}
 
 /* In place: the sums of four channels of one pixel. */
 FBC_INLINE void fbc_requantize_pixel(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t *sums) {
@@ -79,16 +67,15 @@ FBC_INLINE void fbc_requantize_pixel(const fbc_block_parameters *block, fbc_requ
     sums[3] = fbc_requantize_sum(block, kind, sums[3], block->scales[3], block->addends[3]);
 }
 
-/* Four channels of one pixel; output points at the first. Returns the place of the next pixel. */
-FBC_INLINE uint8_t *fbc_store_channels(uint8_t *output, uint32_t output_bits, uint32_t pixel_bytes,
-                                       const int32_t *values) {
+/* Four values that lie side by side; returns output + step. */
+FBC_INLINE uint8_t *fbc_store_four(uint8_t *output, uint32_t output_bits, uint32_t step, const int32_t *values) {
     if (output_bits == 8u) {
-        return fbc_store_word(output, pixel_bytes, fbc_pack_bytes(values[0], values[1], values[2], values[3]));
+        return fbc_store_word(output, step, fbc_pack_bytes(values[0], values[1], values[2], values[3]));
     }
     if (output_bits == 4u) {
-        return fbc_store_half(output, pixel_bytes, fbc_pack_lanes(4u, values[0], values[1], values[2], values[3]));
+        return fbc_store_half(output, step, fbc_pack_lanes(4u, values[0], values[1], values[2], values[3]));
     }
-    return fbc_store_byte(output, pixel_bytes, fbc_pack_lanes(2u, values[0], values[1], values[2], values[3]));
+    return fbc_store_byte(output, step, fbc_pack_lanes(2u, values[0], values[1], values[2], values[3]));
 }
 
 #endif

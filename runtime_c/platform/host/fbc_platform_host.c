@@ -26,6 +26,8 @@ uint8_t *const fbc_l2_arena = l2_arena;
 static _Thread_local uint32_t current_core;
 static uint8_t *external_memory;
 static uint32_t external_bytes;
+static const fbc_l3_transfer *transfers;
+static uint32_t transfers_allowed;
 static FILE *files[MAXIMUM_FILES];
 
 uint32_t fbc_core_id(void) {
@@ -79,12 +81,13 @@ static void stop_cores(void) {
     }
 }
 
-void fbc_parallel(void (*kernel)(void *), void *args) {
+uint32_t fbc_parallel(void (*kernel)(void *), void *args) {
     job.kernel = kernel;
     job.args = args;
     pthread_barrier_wait(&begin);
     kernel(args);
     pthread_barrier_wait(&end);
+    return 0u;
 }
 
 #else
@@ -95,11 +98,12 @@ static int start_cores(void) {
 
 static void stop_cores(void) {}
 
-void fbc_parallel(void (*kernel)(void *), void *args) {
+uint32_t fbc_parallel(void (*kernel)(void *), void *args) {
     for (current_core = 0; current_core < FBC_CORES; current_core++) {
         kernel(args);
     }
     current_core = 0;
+    return 0u;
 }
 
 #endif
@@ -118,17 +122,54 @@ void fbc_dma_out(const fbc_dma_copy *copy) {
     }
 }
 
-void fbc_dma_wait(void) {}
-
-void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes) {
-    if (l3 > external_bytes || bytes > external_bytes - l3) {
-        fprintf(stderr, "L3 read of %u bytes at %u is outside the %u bytes loaded\n", bytes, l3, external_bytes);
-        abort();
-    }
-    memcpy(l2, external_memory + l3, bytes);
+uint32_t fbc_dma_group(void) {
+    return 0u;
 }
 
-void fbc_l3_wait(void) {}
+uint32_t fbc_dma_wait_group(uint32_t group) {
+    (void)group;
+    return 0u;
+}
+
+void fbc_dma_wait(void) {}
+
+static void fail(const char *what, uint32_t bytes, uint32_t at) {
+    fprintf(stderr, "L3 transfer of %u bytes at %u: %s\n", bytes, at, what);
+    abort();
+}
+
+static void transfer(const fbc_l3_transfer *now) {
+    if (now->l3 > external_bytes || now->bytes > external_bytes - now->l3) {
+        fail("outside of external memory", now->bytes, now->l3);
+    }
+    if (now->l2 > sizeof l2_arena || now->bytes > sizeof l2_arena - now->l2) {
+        fail("outside of the L2 arena", now->bytes, now->l3);
+    }
+    if (now->write) {
+        memcpy(external_memory + now->l3, l2_arena + now->l2, now->bytes);
+    } else {
+        memcpy(l2_arena + now->l2, external_memory + now->l3, now->bytes);
+    }
+}
+
+void fbc_l3_begin(const fbc_l3_transfer *list) {
+    transfers = list;
+    transfers_allowed = 0u;
+}
+
+void fbc_l3_allow(uint32_t count) {
+    while (transfers_allowed < count) {
+        transfer(&transfers[transfers_allowed++]);
+    }
+}
+
+/* On the machine this would wait for ever. */
+uint32_t fbc_l3_wait(uint32_t count) {
+    if (count > transfers_allowed) {
+        fail("waited for, but not allowed", transfers[count - 1u].bytes, transfers[count - 1u].l3);
+    }
+    return 0u;
+}
 
 int fbc_l3_load_file(const char *path, uint32_t bytes) {
     free(external_memory);

@@ -1,15 +1,16 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Convolution with 2-bit dot products, 4 pixels x 4 channels. */
+/* Convolution with 8-bit mac&load, 4 pixels x 4 channels. */
+#define FBC_MACLOAD 1u
 #include "micro/fbc_conv_blocked.h"
 
-enum { BITS = 2 };
+enum { BITS = 8 };
 
 FBC_RUN_FUNCTIONS(BITS)
 
-void fbc_conv_blocked_2(void *args) {
+void fbc_conv_macload_8(void *args) {
     fbc_conv_blocked(args, BITS, fbc_choose_run);
 }
 
-uint32_t fbc_conv_blocked_2_scratch_bytes(const fbc_conv_args *args) {
+uint32_t fbc_conv_macload_8_scratch_bytes(const fbc_conv_args *args) {
     return fbc_blocked_scratch_bytes(args, BITS);
 }
