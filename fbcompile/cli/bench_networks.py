@@ -57,6 +57,7 @@ def networks(
     ]
     results: list[NetworkTimes] = []
     refused: list[DoesNotFitError] = []
+    document: dict[str, object] = {"provenance": _provenance(runs[0].target, install), "networks": []}
     for run in runs:
         print(f"{run.model}, {run.bits}, {run.target}", file=sys.stderr, flush=True)
         try:
@@ -64,12 +65,10 @@ def networks(
         except DoesNotFitError as error:
             error.what = f"{run.model}, {run.bits}, {run.target}: {error.what}"
             refused.append(error)
-    document = {
-        "provenance": _provenance(runs[0].target, install),
-        "networks": [one.as_dict() for one in results],
-    }
-    if out is not None:
-        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            continue
+        document["networks"] = [one.as_dict() for one in results]
+        if out is not None:  # after each network: the next one may take minutes
+            out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if as_json:
         print(json.dumps(document, indent=2))
     else:
