@@ -143,6 +143,17 @@ uint32_t fbc_conv_macload_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_macload_2_scratch_bytes(const fbc_conv_args *args);
 
+/* Linear layers: one output pixel, no padding, the kernel covers the input. As above, weights "blocked4" with the words
+ * in order, any output and requantization. */
+void fbc_linear_blocked_8(void *args);
+void fbc_linear_macload_8(void *args);
+void fbc_linear_macload_4(void *args);
+void fbc_linear_macload_2(void *args);
+uint32_t fbc_linear_blocked_8_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_linear_macload_8_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_linear_macload_4_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args);
+
 /* Depthwise 3x3, 8-bit activations, channels a multiple of 4, stride 1 or 2 in both directions, not wide, outputs of at
  * most 8 bits; weights "depthwise" of any width. Fast with XpulpV2, portable twin elsewhere. The input is aligned to 4
  * bytes. scratch: at least fbc_depthwise_3x3_scratch_bytes(args), a strip of transposed input per core. */

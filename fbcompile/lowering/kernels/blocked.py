@@ -1,4 +1,4 @@
-"""Dense convolutions and linear layers: blocks of 4 pixels x 4 channels, and the portable kernel."""
+"""Dense convolutions: blocks of 4 pixels x 4 channels, and the portable kernel."""
 
 from __future__ import annotations
 
@@ -170,10 +170,9 @@ def _weights_are_narrower(layer: Layer, width: int) -> bool:
     return weighted(layer).weight_bits < width
 
 
-def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> list[Candidate]:
-    """With and without a preparing kernel that widens the weights."""
+def _convolution(variant: str, width: int, cost: BlockCost) -> BlockedKernel:
     function = f"fbc_conv_{variant}_{width}"
-    kernel = BlockedKernel(
+    return BlockedKernel(
         function,
         "fbc_conv_args",
         "blocked4",
@@ -185,6 +184,11 @@ def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> 
         cycles=cost,
         macload=variant == "macload",
     )
+
+
+def blocked_candidates(kernel: BlockedKernel, isa: str) -> list[Candidate]:
+    """With and without a preparing kernel that widens the weights."""
+    width = kernel.width
     expanding = dataclasses.replace(kernel, prepare=f"fbc_expand_weights_{width}")
     activations_fit, weights_fit, narrower = (
         functools.partial(predicate, width=width)
@@ -199,9 +203,9 @@ def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> 
 CANDIDATES = (
     *(
         candidate
-        for variant in _VARIANTS
-        for candidate in _blocked_candidates(*variant)
+        for isa, variant, width, cost in _VARIANTS
+        for candidate in blocked_candidates(_convolution(variant, width, cost), isa)
     ),
     Candidate(PORTABLE, isas=("portable",)),
 )
-"""Of convolutions and linear layers: the narrowest dot product that holds activations and weights."""
+"""Of convolutions: the narrowest dot product that holds activations and weights."""

@@ -85,8 +85,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
             }
             for (uint32_t i = 0; i < 4u; i++) {
                 const int32_t plane[4] = {sums[0][i], sums[1][i], sums[2][i], sums[3][i]};
-                output = fbc_store_four(output, output_bits, i < 3u ? run->step : run->back,
-                                        channel_first ? plane : sums[i]);
+                fbc_store_four(output, output_bits, 0u, channel_first ? plane : sums[i]);
+                output += (int32_t)(i < 3u ? run->step : run->back);
             }
             weights += 16u * (run->words + 1u);
             block.scales += 4;

@@ -22,6 +22,7 @@ typedef struct {
     fbc_rows inside;     /* of a column that lies in the tile, without its addresses */
     uint32_t bits;       /* of the column */
     uint32_t copies;     /* 1: of its lanes, too */
+    uint32_t adjoining;  /* 1: columns are words of pixels that follow each other in the input */
     uint32_t tops;       /* columns from rows 0 to tops - 1 and columns 0 to lefts - 1 of the input lie in the tile */
     uint32_t lefts;
     int32_t first_left;  /* of the first output column; and behind the last */
@@ -90,28 +91,13 @@ FBC_INLINE uint8_t *fbc_zero_words(uint8_t *target, uint32_t words) {
 #endif
 }
 
-FBC_INLINE void fbc_widen_words(uint32_t *target, const uint32_t *source, uint32_t words, uint32_t from, uint32_t to,
-                                uint32_t is_signed) {
-    for (uint32_t i = 0; i < words; i++) {
-        for (uint32_t part = 0; part < to / from; part++) {
-            *target++ = fbc_widen_lanes(source[i], part, from, to, is_signed);
-        }
-    }
-}
-
 FBC_INLINE void fbc_widen_taps(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t bits, uint8_t *target,
                                const uint8_t *source, uint32_t taps) {
     const uint32_t from = args->activation_bits, is_signed = args->activation_signed;
     if ((plan->pixel_bytes & 3u) == 0u) {
         const uint32_t words = taps * plan->pixel_bytes >> 2;
-        if (from == 4u && !is_signed) {
-            fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, 4u, bits, 0u);
-        } else if (from == 2u && !is_signed) {
-            fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, 2u, bits, 0u);
-        } else {
-            fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, from, bits,
-                            is_signed);
-        }
+        fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, from, bits,
+                        is_signed);
         return;
     }
     for (uint32_t tap = 0; tap < taps; tap++) {
@@ -191,6 +177,9 @@ FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc
         .inside = {row_bytes, source_step, row_bytes, args->kernel_height},
         .bits = bits,
         .copies = args->activation_bits == bits,
+        .adjoining = args->kernel_height == 1u && args->kernel_width == 1u && args->pad_top == 0u &&
+                     args->pad_left == 0u && args->output_width == args->input_width && args->stride_width == 1u &&
+                     args->stride_height == 1u && (plan->pixel_bytes & 3u) == 0u,
         .tops = tops > 0 ? (uint32_t)tops : 0u,
         .lefts = lefts > 0 ? (uint32_t)lefts : 0u,
         .first_left = -(int32_t)args->pad_left,
@@ -214,6 +203,10 @@ static __attribute__((noinline)) void fbc_gather_columns(const fbc_gathering *ga
     /* The place of the first tap; of a column that begins outside the tile it is not used. */
     uint32_t place = (uint32_t)top * inside.source_step + (uint32_t)left * gathering->plan->pixel_bytes;
     uint32_t row_lefts = (uint32_t)top < gathering->tops ? lefts : 0u;
+    if (gathering->adjoining && !gathering->copies && row_lefts > 0u) {
+        fbc_widen_taps(args, gathering->plan, gathering->bits, column, (const uint8_t *)args->input + place, pixels);
+        return;
+    }
     do {
         if ((uint32_t)left >= row_lefts) {
             fbc_gather_border(gathering, top, left, column);
