@@ -95,12 +95,14 @@ def test_depthwise_filters_fill_whole_bytes():
 
 def test_blocked_words_of_four_channels_are_interleaved():
     weights = np.arange(5 * 8).reshape(5, 8, 1, 1)
-    packed = pack_for(make_layer(weights, 8, 8), "xpulpnn").reshape(2, 2, 4, 4)  # group, word, channel, lane
+    in_order = pack_for(make_layer(weights, 8, 8), "xpulpv2").reshape(2, 2, 4, 4)  # group, word, channel, lane
     for channel in range(5):
         for word in range(2):
-            lanes = packed[channel // 4, word, channel % 4]
+            lanes = in_order[channel // 4, word, channel % 4]
             np.testing.assert_array_equal(lanes, weights[channel, 4 * word : 4 * word + 4, 0, 0])
-    assert not packed[1, :, 1:].any()
+    assert not in_order[1, :, 1:].any()
+    second_first = pack_for(make_layer(weights, 8, 8), "xpulpnn").reshape(2, 2, 4, 4)
+    np.testing.assert_array_equal(second_first, in_order[:, ::-1])
 
 
 @pytest.mark.parametrize(("weight_bits", "ratio"), [(4, 2), (2, 4)])

@@ -192,19 +192,20 @@ FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc
 
 /* The columns of output pixels that follow each other, the first with its taps at (top, left). What a column does not
  * fill of its last word is not zeroed: the weights are zero there. */
-static __attribute__((noinline)) void fbc_gather_columns(const fbc_gathering *gathering, int32_t top, int32_t left,
-                                                         uint8_t *column, uint32_t pixels) {
-    const fbc_conv_args *args = gathering->args;
-    const uint32_t stride = gathering->plan->column_stride, pixel_step = gathering->pixel_step;
+static __attribute__((noinline)) void fbc_gather_columns(const fbc_conv_args *args, const fbc_blocked_plan *plan,
+                                                         uint32_t bits, int32_t top, int32_t left, uint8_t *column,
+                                                         uint32_t pixels) {
+    const fbc_gathering all = fbc_make_gathering(args, plan, bits), *gathering = &all;
+    const uint32_t stride = plan->column_stride, pixel_step = gathering->pixel_step;
     const uint32_t step = args->stride_width;
     const int32_t end = gathering->end_left;
     const uint32_t lefts = gathering->lefts;
     const fbc_rows inside = gathering->inside;
     /* The place of the first tap; of a column that begins outside the tile it is not used. */
-    uint32_t place = (uint32_t)top * inside.source_step + (uint32_t)left * gathering->plan->pixel_bytes;
+    uint32_t place = (uint32_t)top * inside.source_step + (uint32_t)left * plan->pixel_bytes;
     uint32_t row_lefts = (uint32_t)top < gathering->tops ? lefts : 0u;
     if (gathering->adjoining && !gathering->copies && row_lefts > 0u) {
-        fbc_widen_taps(args, gathering->plan, gathering->bits, column, (const uint8_t *)args->input + place, pixels);
+        fbc_widen_taps(args, plan, gathering->bits, column, (const uint8_t *)args->input + place, pixels);
         return;
     }
     do {
@@ -213,7 +214,7 @@ static __attribute__((noinline)) void fbc_gather_columns(const fbc_gathering *ga
         } else if (gathering->copies) {
             fbc_copy_rows(&inside, column, (const uint8_t *)args->input + place);
         } else {
-            fbc_gather_rows(args, gathering->plan, gathering->bits, args->kernel_width, &inside, column,
+            fbc_gather_rows(args, plan, gathering->bits, args->kernel_width, &inside, column,
                             (const uint8_t *)args->input + place);
         }
         column += stride;

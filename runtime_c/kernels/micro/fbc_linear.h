@@ -144,9 +144,8 @@ static __attribute__((noinline)) fbc_linear_operands fbc_widen_linear(const fbc_
     fbc_linear_operands operands = {args->input, plan.weight_bytes > 0u ? args->scratch : args->weights,
                                     plan.column_words, plan.group_bytes};
     if (!plan.direct) {
-        const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
         uint8_t *column = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
-        fbc_gather_columns(&gathering, 0, 0, column, 1u);
+        fbc_gather_columns(args, &plan, bits, 0, 0, column, 1u);
         operands.pixel = column;
     }
     return operands;
