@@ -12,18 +12,28 @@ from tests.runtime.runners import gvsoc_runner
 
 CONV = LayerShape("conv", 3, 3, 1, 1, 1, 1, 1, 1, 1, 16, 16, 32, 64)
 POINTWISE = LayerShape("conv", 1, 1, 1, 1, 0, 0, 0, 0, 1, 8, 16, 128, 128)
+POINTWISE_LONG = LayerShape("conv", 1, 1, 1, 1, 0, 0, 0, 0, 1, 8, 8, 512, 32)
+FIRST = LayerShape("conv", 3, 3, 2, 2, 1, 1, 0, 0, 1, 32, 32, 3, 32)
+LINEAR = LayerShape("linear", 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 512, 64)
 DEPTHWISE = LayerShape("depthwise", 3, 3, 1, 1, 1, 1, 1, 1, 64, 16, 16, 64, 64)
 DEPTHWISE_STRIDE_2 = LayerShape("depthwise", 3, 3, 2, 2, 1, 1, 1, 1, 64, 16, 16, 64, 64)
 DEPTHWISE_TALL = LayerShape("depthwise", 3, 3, 1, 1, 1, 1, 1, 1, 32, 32, 16, 32, 32)
 
 FLOORS = [
     # shape, activation = weight = output bits, MAC/cycle on 8 cores: XpulpNN, XpulpV2
-    (CONV, 8, 24.6, 17.7),
-    (CONV, 4, 43.7, None),
-    (CONV, 2, 71.4, None),
-    (POINTWISE, 8, 23.5, 16.8),
-    (POINTWISE, 4, 39.1, None),
-    (POINTWISE, 2, 58.7, None),
+    (CONV, 8, 25.2, 18.1),
+    (CONV, 4, 45.2, None),
+    (CONV, 2, 76.8, None),
+    (POINTWISE, 8, 24.4, 17.4),
+    (POINTWISE, 4, 42.4, None),
+    (POINTWISE, 2, 66.0, None),
+    (POINTWISE_LONG, 8, 26.9, 18.8),
+    (POINTWISE_LONG, 4, 49.3, None),
+    (POINTWISE_LONG, 2, 84.8, None),
+    (FIRST, 8, 8.8, 7.6),
+    (LINEAR, 8, 18.0, 11.2),
+    (LINEAR, 4, 26.3, None),
+    (LINEAR, 2, 32.5, None),
     (DEPTHWISE, 8, 4.75, 4.75),
     (DEPTHWISE_STRIDE_2, 8, 2.15, 2.15),
     (DEPTHWISE_TALL, 8, 5.4, 5.4),

@@ -19,18 +19,18 @@ class LinearCost:
         pair: Per two groups of four output channels, beside their words; half of it for one.
         pair_word: Per word that two groups multiply.
         group_word: Per word that one group multiplies.
-        narrow: More per output of less than 8 bits.
         gather_word: Per word of activations that is gathered or widened.
+        expand: Per call that widens weights.
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 400
-    pair: float = 250
+    call: float = 380
+    pair: float = 225
     pair_word: float = 9
     group_word: float = 5
-    narrow: float = 10
-    gather_word: float = 6
-    expand_word: float = 4
+    gather_word: float = 12
+    expand: float = 700
+    expand_word: float = 3.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,20 +51,18 @@ class LinearKernel(BlockedKernel):
         pairs, rest = divmod(-(-groups // cores), 2)
         cycles = cost.call + pairs * (cost.pair + cost.pair_word * words)
         cycles += rest * (cost.pair / 2 + cost.group_word * words)
-        if layer.output.bits < 8:
-            cycles += cost.narrow * 4 * (2 * pairs + rest)
         if not self.reads_in_place(layer, tile):
             cycles += cost.gather_word * words
         if layer.weight_bits < self.width:
-            cycles += cost.expand_word * 4 * groups * words / cores
+            cycles += cost.expand + cost.expand_word * 4 * groups * words / cores
         return cycles
 
 
 _VARIANTS = (
-    ("xpulpnn", "macload", 2, LinearCost()),
+    ("xpulpnn", "macload", 2, LinearCost(call=420)),
     ("xpulpnn", "macload", 4, LinearCost()),
     ("xpulpnn", "macload", 8, LinearCost()),
-    ("xpulpv2", "blocked", 8, LinearCost(pair_word=17, group_word=9)),
+    ("xpulpv2", "blocked", 8, LinearCost(pair_word=18, group_word=9.5)),
 )
 
 

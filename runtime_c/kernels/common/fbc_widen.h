@@ -26,15 +26,15 @@ FBC_INLINE uint32_t fbc_widen_lanes(uint32_t word, uint32_t part, uint32_t from,
 /* Shifts of lanes: .sci.b has half of an even count in a register's place, .sc.n a register. */
 #define FBC_WIDEN_B(code, d, s, half) ".insn r 0x57, 7, " code ", " d ", " s ", x" #half "\n"
 #define FBC_WIDEN_N(code, d, s) ".insn r 0x57, 3, " code ", " d ", " s ", %[two]\n"
-#define FBC_WIDEN_LOAD(word) ".insn i 0x0B, 2, " word ", %[source], 4\n" /* p.lw */
+#define FBC_WIDEN_LOAD(word) ".insn i 0x0B, 2, " word ", %[source], 4\n"  /* p.lw */
 #define FBC_WIDEN_STORE(word) ".insn s 0x2B, 2, " word ", 4(%[target])\n" /* p.sw */
 #define FBC_SLL "0x28"
 #define FBC_SRA "0x24"
 #define FBC_SRL "0x20"
 #define FBC_WIDEN_LOOP(bytes, body) \
     __asm__ volatile(".option push\n" \
-                     ".option norvc\n" FBC_WIDEN_LOAD("t0") \
-                     ".insn i 0x7B, 4, x0, %[words], " bytes "\n" /* lp.setup 0, words, bytes / 2 instructions */ \
+                     ".option norvc\n" FBC_WIDEN_LOAD("t0") ".insn i 0x7B, 4, x0, %[words], " bytes \
+                                                            "\n" /* lp.setup 0, words, bytes / 2 instructions */ \
                      body ".option pop" \
                      : [target] "+r"(target), [source] "+r"(source) \
                      : [words] "r"(words), [two] "r"(2) \
@@ -43,22 +43,23 @@ FBC_INLINE uint32_t fbc_widen_lanes(uint32_t word, uint32_t part, uint32_t from,
 /* Each source word gives to / from words; reads a word more. `right` shifts unsigned or signed lanes. */
 #define FBC_WIDEN_4_8(right) \
     FBC_WIDEN_LOOP("12", FBC_WIDEN_B(FBC_SLL, "t1", "t0", 2) FBC_WIDEN_B(right, "t2", "t0", 2) FBC_WIDEN_LOAD("t0") \
-                       FBC_WIDEN_B(right, "t1", "t1", 2) FBC_WIDEN_STORE("t1") FBC_WIDEN_STORE("t2"))
+                             FBC_WIDEN_B(right, "t1", "t1", 2) FBC_WIDEN_STORE("t1") FBC_WIDEN_STORE("t2"))
 #define FBC_WIDEN_2_8(right) \
-    FBC_WIDEN_LOOP("24", FBC_WIDEN_B(FBC_SLL, "t1", "t0", 3) FBC_WIDEN_B(FBC_SLL, "t2", "t0", 2) \
-                             FBC_WIDEN_B(FBC_SLL, "t3", "t0", 1) FBC_WIDEN_B(right, "t4", "t0", 3) FBC_WIDEN_LOAD("t0") \
-                                 FBC_WIDEN_B(right, "t1", "t1", 3) FBC_WIDEN_B(right, "t2", "t2", 3) \
-                                     FBC_WIDEN_B(right, "t3", "t3", 3) FBC_WIDEN_STORE("t1") FBC_WIDEN_STORE("t2") \
-                                         FBC_WIDEN_STORE("t3") FBC_WIDEN_STORE("t4"))
+    FBC_WIDEN_LOOP("24", \
+                   FBC_WIDEN_B(FBC_SLL, "t1", "t0", 3) FBC_WIDEN_B(FBC_SLL, "t2", "t0", 2) \
+                       FBC_WIDEN_B(FBC_SLL, "t3", "t0", 1) FBC_WIDEN_B(right, "t4", "t0", 3) FBC_WIDEN_LOAD("t0") \
+                           FBC_WIDEN_B(right, "t1", "t1", 3) FBC_WIDEN_B(right, "t2", "t2", 3) \
+                               FBC_WIDEN_B(right, "t3", "t3", 3) FBC_WIDEN_STORE("t1") FBC_WIDEN_STORE("t2") \
+                                   FBC_WIDEN_STORE("t3") FBC_WIDEN_STORE("t4"))
 #define FBC_WIDEN_2_4(right) \
     FBC_WIDEN_LOOP("12", FBC_WIDEN_N(FBC_SLL, "t1", "t0") FBC_WIDEN_N(right, "t2", "t0") FBC_WIDEN_LOAD("t0") \
-                       FBC_WIDEN_N(right, "t1", "t1") FBC_WIDEN_STORE("t1") FBC_WIDEN_STORE("t2"))
+                             FBC_WIDEN_N(right, "t1", "t1") FBC_WIDEN_STORE("t1") FBC_WIDEN_STORE("t2"))
 
 /* A block of weights: a word of four channels gives to / from words of four channels. */
 #define FBC_WIDEN_FOUR_LOADS FBC_WIDEN_LOAD("t1") FBC_WIDEN_LOAD("t2") FBC_WIDEN_LOAD("t3")
 #define FBC_WIDEN_TWO(shift_left, shift_right, word, channel) \
-    shift_left("t4", word) shift_right("t4", "t4") shift_right(word, word) "sw t4, " #channel \
-    "*4(%[target])\n sw " word ", 16+" #channel "*4(%[target])\n"
+    shift_left("t4", word) shift_right("t4", "t4") \
+        shift_right(word, word) "sw t4, " #channel "*4(%[target])\n sw " word ", 16+" #channel "*4(%[target])\n"
 #define FBC_WIDEN_LEFT_B(d, s) FBC_WIDEN_B(FBC_SLL, d, s, 2)
 #define FBC_WIDEN_RIGHT_B(d, s) FBC_WIDEN_B(FBC_SRA, d, s, 2)
 #define FBC_WIDEN_LEFT_N(d, s) FBC_WIDEN_N(FBC_SLL, d, s)

@@ -1,16 +1,16 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* The inner loop of every blocked convolution: four pixels with one group of four output channels after the other, from
- * the dot products to the packed output. Weights are one stream: a word of each of the channels 0..3, then the next word
- * of channels 0..3, ...; then the next group. fbc_conv_blocked_* have the words in order; fbc_conv_macload_* the second
- * before the first.
+ * the dot products to the packed output. Weights are one stream: a word of each of the channels 0..3, then the next
+ * word of channels 0..3, ...; then the next group. fbc_conv_blocked_* have the words in order; fbc_conv_macload_* the
+ * second before the first.
  *
  * A run is one piece of assembler with registers of its own choice, because a block needs all 28 that there are: the
  * compiler would spill. Two hardware loops: groups, and words in them. The first word is multiplied without
  * accumulation, so that no sum is zeroed. A group's code must fit a core's own instruction buffer of 512 bytes.
  * XpulpV2 (8 bit only): 24 instructions for 16 dot products. XpulpNN: mac&load keeps four weight and two activation
- * words in special registers and loads one while it multiplies, 17 instructions. Its loads are one word ahead, also from
- * group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel are
- * read and not used. Elsewhere plain C, which is their oracle.
+ * words in special registers and loads one while it multiplies, 17 instructions. Its loads are one word ahead, also
+ * from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel
+ * are read and not used. Elsewhere plain C, which is their oracle.
  *
  * Requantization: the upper parts of several values side by side, which are then clipped and shifted at once. */
 #ifndef FBC_BLOCK_RUN_H
@@ -46,8 +46,8 @@ typedef struct {
     uint32_t state[3];         /* 100: where scales, addends and output are now, without mac&load */
 } fbc_block_run;
 
-/* What does not change from run to run. Of 8-bit outputs, the upper halves are h = value >> 16: they are clipped to what
- * low and high are before the rest of the shift. Of narrower ones, the upper bytes, y = byte >> (shift - 24). */
+/* What does not change from run to run. Of 8-bit outputs, the upper halves are h = value >> 16: they are clipped to
+ * what low and high are before the rest of the shift. Of narrower ones, the upper bytes, y = byte >> (shift - 24). */
 FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantization *parameters, uint32_t output_bits) {
     run->shift = parameters->shift;
     run->high = parameters->high;
@@ -70,8 +70,7 @@ FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantizati
 }
 
 FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
-                                    fbc_requantization_kind kind, uint32_t channel_first,
-                                    uint32_t macload) {
+                                    fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
     for (uint32_t quad = 0; quad < run->quads; quad++) {
         fbc_block_parameters block = {run->scales, run->addends, run->low, run->high, run->shift};
         const uint8_t *weights = run->weights;
@@ -116,26 +115,37 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_CODES(bits, is_signed) \
     [dot] "i"((bits) == 8u ? 1 : 2), [first] "i"(((is_signed) ? 0x4C : 0x44) | ((bits) == 2u ? 1 : 0)), \
         [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2u ? 1 : 0)), \
-        [width] "i"((bits) == 8u ? 1 : (bits) == 4u ? 2 : 3), [sign] "i"((is_signed) ? 0x7C : 0x6C)
+        [width] "i"((bits) == 8u   ? 1 \
+                    : (bits) == 4u ? 2 \
+                                   : 3), \
+        [sign] "i"((is_signed) ? 0x7C : 0x6C)
 
 /* One mac&load: accumulator += weights[w] . activations[a]; then register a or w is loaded from [pointer], pointer
  * += 4. The immediate is w load << 4 | a load << 3 | w << 1 | a, written as a register number. */
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
 #define FBC_RUN_MACLOAD_BEGIN \
-    "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" FBC_RUN_MLDOT("x0", "a1", 16) FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) \
-        FBC_RUN_MLDOT("x0", "a1", 22)
+    "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" FBC_RUN_MLDOT("x0", "a1", 16) \
+        FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
 #define FBC_RUN_PIXELS "t3", "s2", "s6", "s10"
 #define FBC_RUN_FIRST_4(s0, s1, s2, s3, weight) FBC_RUN_FIRST_4_(s0, s1, s2, s3, FBC_RUN_PIXELS, weight)
 #define FBC_RUN_FIRST_4_(...) FBC_RUN_DOT_4("first", __VA_ARGS__)
 #define FBC_RUN_MACLOAD_DOTS \
     FBC_RUN_LOAD("t3", "a2") \
-    FBC_RUN_LOAD("s2", "a3") FBC_RUN_LOAD("s6", "a4") FBC_RUN_LOAD("s10", "a5") FBC_RUN_LOAD("t1", "a1") \
-        FBC_RUN_LOAD("t2", "a1") FBC_RUN_LOAD("s0", "a1") FBC_RUN_FIRST_4("t0", "t4", "s3", "s7", "t1") \
-            FBC_RUN_FIRST_4("t1", "t5", "s4", "s8", "t2") FBC_RUN_FIRST_4("t2", "t6", "s5", "s9", "s0") \
-                FBC_RUN_LOAD("s0", "a1") FBC_RUN_MLDOT("x0", "a2", 8) \
-                    FBC_RUN_FIRST_4("t3", "s2", "s6", "s10", "s0") "lw s0, 16(a0)\n" FBC_RUN_MLDOT("x0", "a3", 9) \
-    ".insn i 0x7B, 4, x0, s0, 34\n" /* lp.setup 0, words, 17 instructions */ \
+    FBC_RUN_LOAD("s2", "a3") \
+    FBC_RUN_LOAD("s6", "a4") \
+    FBC_RUN_LOAD("s10", "a5") \
+    FBC_RUN_LOAD("t1", "a1") \
+    FBC_RUN_LOAD("t2", "a1") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_FIRST_4("t0", "t4", "s3", "s7", "t1") \
+    FBC_RUN_FIRST_4("t1", "t5", "s4", "s8", "t2") \
+    FBC_RUN_FIRST_4("t2", "t6", "s5", "s9", "s0") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_MLDOT("x0", "a2", 8) \
+    FBC_RUN_FIRST_4("t3", "s2", "s6", "s10", "s0") \
+    "lw s0, 16(a0)\n" FBC_RUN_MLDOT("x0", "a3", \
+                                    9) ".insn i 0x7B, 4, x0, s0, 34\n" /* lp.setup 0, words, 17 instructions */ \
         FBC_RUN_MLDOT("t0", "a4", 0) FBC_RUN_MLDOT("t1", "a4", 2) FBC_RUN_MLDOT("t2", "a4", 4) \
             FBC_RUN_MLDOT("t3", "a4", 14) FBC_RUN_MLDOT("t4", "a5", 1) FBC_RUN_MLDOT("t5", "a5", 3) \
                 FBC_RUN_MLDOT("t6", "a5", 5) FBC_RUN_MLDOT("s2", "a5", 15) FBC_RUN_MLDOT("s3", "a2", 0) \
@@ -145,22 +155,25 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MACLOAD_END
 
 /* Without mac&load the words take the registers of what is not needed meanwhile. */
-#define FBC_RUN_BLOCKED_BEGIN \
-    "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n" FBC_RUN_BLOCKED_END "nop\n nop\n nop\n"
+#define FBC_RUN_BLOCKED_BEGIN "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n" FBC_RUN_BLOCKED_END "nop\n nop\n nop\n"
 #define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) \
     FBC_RUN_DOT_4(code, s0, s1, s2, s3, "a6", "a7", "s11", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
     FBC_RUN_LOAD("ra", "a1") \
-    FBC_RUN_LOAD("a6", "a2") FBC_RUN_LOAD("a7", "a3") FBC_RUN_LOAD("s11", "a4") FBC_RUN_LOAD("s1", "a5") \
-        FBC_RUN_LOAD("s0", "a1") FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") FBC_RUN_LOAD("ra", "a1") \
-            FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") FBC_RUN_LOAD("s0", "a1") \
-                FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between \
-                    FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
+    FBC_RUN_LOAD("a6", "a2") \
+    FBC_RUN_LOAD("a7", "a3") \
+    FBC_RUN_LOAD("s11", "a4") \
+    FBC_RUN_LOAD("s1", "a5") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") \
+    FBC_RUN_LOAD("ra", "a1") \
+    FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) \
-    "lw a6, 100(a0)\n lw a7, 104(a0)\n lw s11, 108(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
+        FBC_RUN_WORD("more", ) "lw a6, 100(a0)\n lw a7, 104(a0)\n lw s11, 108(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
 #define FBC_RUN_BLOCKED_END "sw a6, 100(a0)\n sw a7, 104(a0)\n sw s11, 108(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
 
@@ -174,20 +187,21 @@ enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS 
 #define FBC_RUN_MAC(sum, value) ".insn r 0x33, 0, 0x21, " sum ", " value ", a4\n"
 #define FBC_RUN_SCALE(x, y, s0, s1, s2, s3) \
     "mv " x ", " y "\n" FBC_RUN_MAC(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC(s0, s1) "mv " s1 ", " y \
-    "\n" FBC_RUN_MAC(s1, s2) FBC_RUN_MAC(y, s3)
+                                                                                    "\n" FBC_RUN_MAC(s1, s2) \
+                                                                                        FBC_RUN_MAC(y, s3)
 #define FBC_RUN_CHANNEL_PLAIN(x, y, s0, s1, s2, s3) \
     FBC_RUN_LOAD_ADDEND(y) FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
 #define FBC_RUN_CHANNEL_CLAMPED(x, y, s0, s1, s2, s3) \
-    "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) \
-    FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
+    "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
+    FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
 /* The same with the shift and the clips of any kind, in fewer instructions and a cycle more (a multiplication takes
  * two). p.addN: (sum + addend) >> shift. */
 #define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
 #define FBC_RUN_CHANNEL_GENERAL(x, y, s0, s1, s2, s3) \
     "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
-    "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 \
-    ", a4\n" FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2) \
-        FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
+        "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 \
+        ", a4\n" FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2) \
+            FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
 enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_CHANNEL = 23 };
 
 #define FBC_RUN_CHANNELS(channel) \
@@ -206,15 +220,20 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
 /* pv.shuffle2.h: upper halves; pv.max.sc.h, pv.min.sc.h, pv.sll.sc.h; pv.shuffle2.b: bytes 1 and 3 of both; p.sw. */
 #define FBC_RUN_PACK_8(v0, v1, v2, v3, step, low) \
     FBC_RUN_SIMD("0, 0x64", v0, v2, "s6") \
-    FBC_RUN_SIMD("0, 0x64", v1, v3, "s6") FBC_RUN_SIMD("4, 0x18", v0, v0, low) FBC_RUN_SIMD("4, 0x18", v1, v1, low) \
-        FBC_RUN_SIMD("4, 0x10", v0, v0, "s0") FBC_RUN_SIMD("4, 0x10", v1, v1, "s0") \
-            FBC_RUN_SIMD("4, 0x28", v0, v0, "a5") FBC_RUN_SIMD("4, 0x28", v1, v1, "a5") \
-                FBC_RUN_SIMD("1, 0x64", v0, v1, "s6") FBC_RUN_STORE("6", v0, step)
+    FBC_RUN_SIMD("0, 0x64", v1, v3, "s6") \
+    FBC_RUN_SIMD("4, 0x18", v0, v0, low) \
+    FBC_RUN_SIMD("4, 0x18", v1, v1, low) \
+    FBC_RUN_SIMD("4, 0x10", v0, v0, "s0") \
+    FBC_RUN_SIMD("4, 0x10", v1, v1, "s0") \
+    FBC_RUN_SIMD("4, 0x28", v0, v0, "a5") \
+    FBC_RUN_SIMD("4, 0x28", v1, v1, "a5") FBC_RUN_SIMD("1, 0x64", v0, v1, "s6") FBC_RUN_STORE("6", v0, step)
 /* pv.shuffle2.b, pv.pack.h: upper bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b. */
 #define FBC_RUN_BYTES(v0, v1, v2, v3, low, then) \
     FBC_RUN_SIMD("1, 0x64", v0, v2, "s6") \
-    FBC_RUN_SIMD("1, 0x64", v1, v3, "s6") FBC_RUN_SIMD("0, 0x68", v0, v1, v0) then FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") \
-        FBC_RUN_SIMD("5, 0x18", v0, v0, low) FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
+    FBC_RUN_SIMD("1, 0x64", v1, v3, "s6") \
+    FBC_RUN_SIMD("0, 0x68", v0, v1, v0) \
+    then FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") FBC_RUN_SIMD("5, 0x18", v0, v0, low) \
+        FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
 /* pv.dotup: each value at its place. */
 #define FBC_RUN_PLACE_4(v0, step) FBC_RUN_SIMD("0, 0x40", v0, v0, "s10") FBC_RUN_STORE("5", v0, step)
 #define FBC_RUN_PLACE_2(v0, step) FBC_RUN_SIMD("1, 0x40", v0, v0, "s10") FBC_RUN_STORE("4", v0, step)
@@ -249,26 +268,25 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
     "sw t2, 32(a0)\n sw t0, 88(a0)\n"
 
 #define FBC_RUN(unit, requantize, instructions) \
-    __asm__ volatile(".option push\n" \
-                     ".option norvc\n" \
-                     ".balign 16\n" \
-                     "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
-                     ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
-                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END FBC_RUN_NEXT_QUAD \
-                     "bnez t0, 1b\n" \
-                     ".option pop" \
-                     : \
-                     : "r"(a0), FBC_RUN_CODES(bits, is_signed), \
-                       [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
-                     : FBC_RUN_CLOBBERS)
+    __asm__ volatile( \
+        ".option push\n" \
+        ".option norvc\n" \
+        ".balign 16\n" \
+        "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
+        ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
+        FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END FBC_RUN_NEXT_QUAD "bnez t0, 1b\n" \
+                                                                                                ".option pop" \
+        : \
+        : "r"(a0), FBC_RUN_CODES(bits, is_signed), [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
+        : FBC_RUN_CLOBBERS)
 
 /* Not negative, or any; the instructions of four values; the constants that they need beside three. */
 #define FBC_RUN_KINDS(unit, by, width, four, rest) \
     do { \
         if (kind == FBC_PLAIN) { \
             FBC_RUN(unit, \
-                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) FBC_RUN_CONSTANTS FBC_RUN_LAST_##width by( \
-                        FBC_RUN_PACK_##width, "x0"), \
+                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) \
+                        FBC_RUN_CONSTANTS FBC_RUN_LAST_##width by(FBC_RUN_PACK_##width, "x0"), \
                     4 * (FBC_RUN_PLAIN_CHANNEL + (four)) + 3 + (rest)); \
         } else if (kind == FBC_CLAMPED) { \
             FBC_RUN(unit, \
@@ -277,8 +295,8 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
                     4 * (FBC_RUN_CLAMPED_CHANNEL + (four) + 2 * (rest)) + 4 + (rest)); \
         } else { \
             FBC_RUN(unit, \
-                    "lw a5, 48(a0)\n lw s0, 52(a0)\n lw ra, 56(a0)\n" FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_GENERAL) \
-                    "lw ra, 44(a0)\n" by(FBC_RUN_WRITE_##width, ""), \
+                    "lw a5, 48(a0)\n lw s0, 52(a0)\n lw ra, 56(a0)\n" FBC_RUN_CHANNELS( \
+                        FBC_RUN_CHANNEL_GENERAL) "lw ra, 44(a0)\n" by(FBC_RUN_WRITE_##width, ""), \
                     4 * (FBC_RUN_GENERAL_CHANNEL + 3 + (rest)) + 4); \
         } \
     } while (0)

@@ -19,13 +19,13 @@ typedef struct {
 typedef struct {
     const fbc_conv_args *args;
     const fbc_blocked_plan *plan;
-    fbc_rows inside;     /* of a column that lies in the tile, without its addresses */
-    uint32_t bits;       /* of the column */
-    uint32_t copies;     /* 1: of its lanes, too */
-    uint32_t adjoining;  /* 1: columns are words of pixels that follow each other in the input */
-    uint32_t tops;       /* columns from rows 0 to tops - 1 and columns 0 to lefts - 1 of the input lie in the tile */
+    fbc_rows inside;    /* of a column that lies in the tile, without its addresses */
+    uint32_t bits;      /* of the column */
+    uint32_t copies;    /* 1: of its lanes, too */
+    uint32_t adjoining; /* 1: columns are words of pixels that follow each other in the input */
+    uint32_t tops;      /* columns from rows 0 to tops - 1 and columns 0 to lefts - 1 of the input lie in the tile */
     uint32_t lefts;
-    int32_t first_left;  /* of the first output column; and behind the last */
+    int32_t first_left; /* of the first output column; and behind the last */
     int32_t end_left;
     uint32_t pixel_step; /* bytes of the input from output pixel to output pixel */
     uint32_t row_step;   /* more from the last of a row to the first of the next */
@@ -161,7 +161,8 @@ static __attribute__((noinline)) void fbc_gather_border(const fbc_gathering *gat
         return;
     }
     fbc_zero_words(column, plan->column_words);
-    const fbc_rows rows = {gathering->inside.target_step, gathering->inside.source_step, taps * plan->tap_bytes, inside};
+    const fbc_rows rows = {gathering->inside.target_step, gathering->inside.source_step, taps * plan->tap_bytes,
+                           inside};
     fbc_gather_rows(args, plan, gathering->bits, taps, &rows,
                     column + above * rows.target_step + before * plan->tap_bytes, source);
 }

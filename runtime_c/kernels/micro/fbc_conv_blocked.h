@@ -1,6 +1,6 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Convolution in blocks of four pixels x four output channels; the width is constant in each kernel that includes it, and so
- * is FBC_MACLOAD: 1 if it uses mac&load.
+/* Convolution in blocks of four pixels x four output channels; the width is constant in each kernel that includes it,
+ * and so is FBC_MACLOAD: 1 if it uses mac&load.
  *
  * The blocks of all quads of pixels and groups of channels are split evenly over the cores, quads outermost, so that a
  * core gathers a quad once for all its groups, and few pixels are split by groups. If the pixels are no multiple of

@@ -18,8 +18,10 @@
 #define FBC_LINEAR_DOT(sum, weight) ".insn r 0x57, 1, %[dot], " sum ", t0, " weight "\n"
 #define FBC_LINEAR_FOUR(s0, s1, s2, s3, pointer) \
     FBC_LINEAR_LOAD("t1", pointer) \
-    FBC_LINEAR_LOAD("t2", pointer) FBC_LINEAR_DOT(s0, "t1") FBC_LINEAR_LOAD("t1", pointer) FBC_LINEAR_DOT(s1, "t2") \
-        FBC_LINEAR_LOAD("t2", pointer) FBC_LINEAR_DOT(s2, "t1") FBC_LINEAR_DOT(s3, "t2")
+    FBC_LINEAR_LOAD("t2", pointer) \
+    FBC_LINEAR_DOT(s0, "t1") \
+    FBC_LINEAR_LOAD("t1", pointer) \
+    FBC_LINEAR_DOT(s1, "t2") FBC_LINEAR_LOAD("t2", pointer) FBC_LINEAR_DOT(s2, "t1") FBC_LINEAR_DOT(s3, "t2")
 
 /* Two groups: mac&load 9 instructions a word, with its weights one group ahead; else 17. */
 FBC_INLINE void fbc_dot_8x1(uint32_t bits, uint32_t is_signed, uint32_t macload, const uint8_t *weights,
@@ -30,8 +32,8 @@ FBC_INLINE void fbc_dot_8x1(uint32_t bits, uint32_t is_signed, uint32_t macload,
         __asm__ volatile(
             ".option push\n"
             ".option norvc\n" FBC_LINEAR_MLDOT("x0", "%[w]", 16) FBC_LINEAR_MLDOT("x0", "%[w]", 18)
-                FBC_LINEAR_MLDOT("x0", "%[w]", 20) FBC_LINEAR_MLDOT("x0", "%[w]", 22) FBC_LINEAR_MLDOT("x0", "%[p]", 8)
-            ".insn i 0x7B, 4, x0, %[words], 18\n" /* lp.setup 0, words, 9 instructions */
+                FBC_LINEAR_MLDOT("x0", "%[w]", 20) FBC_LINEAR_MLDOT("x0", "%[w]", 22) FBC_LINEAR_MLDOT(
+                    "x0", "%[p]", 8) ".insn i 0x7B, 4, x0, %[words], 18\n" /* lp.setup 0, words, 9 instructions */
             FBC_LINEAR_MLDOT("%[s0]", "%[v]", 16) FBC_LINEAR_MLDOT("%[s1]", "%[v]", 18)
                 FBC_LINEAR_MLDOT("%[s2]", "%[v]", 20) FBC_LINEAR_MLDOT("%[s3]", "%[v]", 22)
                     FBC_LINEAR_MLDOT("%[s4]", "%[w]", 16) FBC_LINEAR_MLDOT("%[s5]", "%[w]", 18)
@@ -39,19 +41,22 @@ FBC_INLINE void fbc_dot_8x1(uint32_t bits, uint32_t is_signed, uint32_t macload,
                             FBC_LINEAR_MLDOT("x0", "%[p]", 8) ".option pop"
             : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [s4] "+r"(s4), [s5] "+r"(s5), [s6] "+r"(s6),
               [s7] "+r"(s7), [w] "+r"(weights), [v] "+r"(second), [p] "+r"(pixel)
-            : [words] "r"(words), [width] "i"(bits == 8u ? 1 : bits == 4u ? 2 : 3), [sign] "i"(is_signed ? 0x7C : 0x6C)
+            : [words] "r"(words),
+              [width] "i"(bits == 8u   ? 1
+                          : bits == 4u ? 2
+                                       : 3),
+              [sign] "i"(is_signed ? 0x7C : 0x6C)
             : "memory");
     } else {
-        __asm__ volatile(
-            ".option push\n"
-            ".option norvc\n"
-            ".insn i 0x7B, 4, x0, %[words], 34\n" /* lp.setup 0, words, 17 instructions */
-            FBC_LINEAR_LOAD("t0", "%[p]") FBC_LINEAR_FOUR("%[s0]", "%[s1]", "%[s2]", "%[s3]", "%[w]")
-                FBC_LINEAR_FOUR("%[s4]", "%[s5]", "%[s6]", "%[s7]", "%[v]") ".option pop"
-            : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [s4] "+r"(s4), [s5] "+r"(s5), [s6] "+r"(s6),
-              [s7] "+r"(s7), [w] "+r"(weights), [v] "+r"(second), [p] "+r"(pixel)
-            : [words] "r"(words), [dot] "i"(is_signed ? 0x5C : 0x54)
-            : "memory", "t0", "t1", "t2");
+        __asm__ volatile(".option push\n"
+                         ".option norvc\n"
+                         ".insn i 0x7B, 4, x0, %[words], 34\n" /* lp.setup 0, words, 17 instructions */
+                         FBC_LINEAR_LOAD("t0", "%[p]") FBC_LINEAR_FOUR("%[s0]", "%[s1]", "%[s2]", "%[s3]", "%[w]")
+                             FBC_LINEAR_FOUR("%[s4]", "%[s5]", "%[s6]", "%[s7]", "%[v]") ".option pop"
+                         : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [s4] "+r"(s4), [s5] "+r"(s5),
+                           [s6] "+r"(s6), [s7] "+r"(s7), [w] "+r"(weights), [v] "+r"(second), [p] "+r"(pixel)
+                         : [words] "r"(words), [dot] "i"(is_signed ? 0x5C : 0x54)
+                         : "memory", "t0", "t1", "t2");
     }
     sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3, sums[4] = s4, sums[5] = s5, sums[6] = s6, sums[7] = s7;
 }
@@ -64,23 +69,27 @@ FBC_INLINE void fbc_dot_one_group(uint32_t bits, uint32_t is_signed, uint32_t ma
         __asm__ volatile(
             ".option push\n"
             ".option norvc\n" FBC_LINEAR_MLDOT("x0", "%[w]", 16) FBC_LINEAR_MLDOT("x0", "%[w]", 18)
-                FBC_LINEAR_MLDOT("x0", "%[w]", 20) FBC_LINEAR_MLDOT("x0", "%[w]", 22) FBC_LINEAR_MLDOT("x0", "%[p]", 8)
-            ".insn i 0x7B, 4, x0, %[words], 10\n" /* lp.setup 0, words, 5 instructions */
+                FBC_LINEAR_MLDOT("x0", "%[w]", 20) FBC_LINEAR_MLDOT("x0", "%[w]", 22) FBC_LINEAR_MLDOT(
+                    "x0", "%[p]", 8) ".insn i 0x7B, 4, x0, %[words], 10\n" /* lp.setup 0, words, 5 instructions */
             FBC_LINEAR_MLDOT("%[s0]", "%[w]", 16) FBC_LINEAR_MLDOT("%[s1]", "%[w]", 18)
                 FBC_LINEAR_MLDOT("%[s2]", "%[w]", 20) FBC_LINEAR_MLDOT("%[s3]", "%[w]", 22)
                     FBC_LINEAR_MLDOT("x0", "%[p]", 8) ".option pop"
             : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [w] "+r"(weights), [p] "+r"(pixel)
-            : [words] "r"(words), [width] "i"(bits == 8u ? 1 : bits == 4u ? 2 : 3), [sign] "i"(is_signed ? 0x7C : 0x6C)
+            : [words] "r"(words),
+              [width] "i"(bits == 8u   ? 1
+                          : bits == 4u ? 2
+                                       : 3),
+              [sign] "i"(is_signed ? 0x7C : 0x6C)
             : "memory");
     } else {
-        __asm__ volatile(".option push\n"
-                         ".option norvc\n"
-                         ".insn i 0x7B, 4, x0, %[words], 18\n" /* lp.setup 0, words, 9 instructions */
-                         FBC_LINEAR_LOAD("t0", "%[p]") FBC_LINEAR_FOUR("%[s0]", "%[s1]", "%[s2]", "%[s3]", "%[w]")
-                         ".option pop"
-                         : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [w] "+r"(weights), [p] "+r"(pixel)
-                         : [words] "r"(words), [dot] "i"(is_signed ? 0x5C : 0x54)
-                         : "memory", "t0", "t1", "t2");
+        __asm__ volatile(
+            ".option push\n"
+            ".option norvc\n"
+            ".insn i 0x7B, 4, x0, %[words], 18\n" /* lp.setup 0, words, 9 instructions */
+            FBC_LINEAR_LOAD("t0", "%[p]") FBC_LINEAR_FOUR("%[s0]", "%[s1]", "%[s2]", "%[s3]", "%[w]") ".option pop"
+            : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [w] "+r"(weights), [p] "+r"(pixel)
+            : [words] "r"(words), [dot] "i"(is_signed ? 0x5C : 0x54)
+            : "memory", "t0", "t1", "t2");
     }
     sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
 }
