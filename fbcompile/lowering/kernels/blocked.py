@@ -153,7 +153,7 @@ class BlockedKernel(Kernel):
 
 
 def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
-    """What a requantization costs beside one that packs upper parts, without clamp and clipped to [0, high]."""
+    """What a requantization costs beside one that packs upper parts, does not clamp and whose low is 0."""
     parameters, narrow = layer.requantization, layer.output.bits < 8
     if not (24 <= parameters.shift <= 31 if narrow else 16 <= parameters.shift <= 24):
         return cost.general + cost.cut * narrow
