@@ -13,10 +13,15 @@ import onnx_ir as ir
 
 from fbcompile.annotation import SUPPORTED_BITS, Decider, Precision
 from fbcompile.errors import UsageError
+from fbcompile.graph.mixed_bits import mixed_bits
 from fbcompile.graph.qdq import QuantizedTensor, quantized_tensors
 from fbcompile.graph.ranges import read_range
 from fbcompile.passes.base import Change, ReportingPass
 from fbcompile.passes.insert_quantizers import INPUT_BITS
+
+MIXED = "mixed"
+"""``--bits mixed``: the standard mixed configuration."""
+_BITS_HINT = "8, 4, 2, mixed or a bits.json"
 
 
 @dataclasses.dataclass
@@ -32,16 +37,18 @@ class ForceBitsPass(ReportingPass):
         activation_bits: Width of all activations, None to leave them.
         weight_bits: Width of all weights, None to leave them.
         tensors: Width by tensor name; goes before the other two.
+        mixed: Give all tensors that ``tensors`` does not name the widths of ``fbcompile.graph.mixed_bits``.
     """
 
     name: ClassVar[str] = "force-bits"
     activation_bits: int | None = None
     weight_bits: int | None = None
     tensors: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    mixed: bool = False
 
     @classmethod
     def from_argument(cls, argument: str) -> ForceBitsPass:
-        """Makes the pass of ``--bits``: 8, 4, 2, or the path of a bits.json.
+        """Makes the pass of ``--bits``: 8, 4, 2, mixed, or the path of a bits.json.
 
         Such a file is ``{tensor name: bits}``, or what a run wrote (``{tensor name: {"bits": …}}``).
 
@@ -50,13 +57,15 @@ class ForceBitsPass(ReportingPass):
         """
         if argument in map(str, SUPPORTED_BITS):
             return cls(int(argument), int(argument))
+        if argument == MIXED:
+            return cls(mixed=True)
         if argument.lstrip("-").isdigit():
-            raise UsageError(f"--bits {argument}: no such width", hint="8, 4, 2 or a bits.json")
+            raise UsageError(f"--bits {argument}: no such width", hint=_BITS_HINT)
         try:
             content = json.loads(Path(argument).read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(
-                f"--bits {argument} cannot be read: {error.strerror}", hint="8, 4, 2 or a bits.json"
+                f"--bits {argument} cannot be read: {error.strerror}", hint=_BITS_HINT
             ) from error
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"--bits {argument} is not JSON: {error}") from error
@@ -73,9 +82,10 @@ class ForceBitsPass(ReportingPass):
         tensors = quantized_tensors(model)
         graph_input = model.graph.inputs[0].name
         self._check(tensors, graph_input)
+        given = {**(mixed_bits(model) if self.mixed else {}), **self.tensors}
         changes: list[Change] = []
         for name, tensor in tensors.items():
-            bits = self.tensors.get(name, self.weight_bits if tensor.is_weight else self.activation_bits)
+            bits = given.get(name, self.weight_bits if tensor.is_weight else self.activation_bits)
             if bits is None:
                 continue
             if name == graph_input:

@@ -38,9 +38,12 @@ class CaseSpec:
         weight_bits: Width of the weights, of an add's second input, or 0.
         output_bits: Width of the output.
         output_signed: Its sign; None draws one (32-bit outputs are signed, max pooling keeps the input's).
+        second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
-        data: ``random`` over the whole range, ``extreme`` (only smallest and largest), ``clamped``
-            (random, and the requantization clamps sums) or ``coarse`` (random, and it shifts by 15 at most).
+        data: ``random`` over the whole range; ``extreme`` (only smallest and largest); ``clamped`` (random,
+            and the requantization clamps sums); ``coarse`` (random, and it shifts by 15 at most); ``halves``
+            (random, an add's multipliers fit 16 bits); ``identity`` (random, the requantization changes
+            nothing).
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -52,6 +55,7 @@ class CaseSpec:
     weight_bits: int
     output_bits: int
     output_signed: bool | None = None
+    second_signed: bool | None = None
     wide: bool = False
     data: str = "random"
     input_channel_first: bool = False
@@ -65,9 +69,10 @@ class CaseSpec:
         pads = f"p{s.pad_top}{s.pad_left}{s.pad_bottom}{s.pad_right}"
         size = f"{s.input_height}x{s.input_width}x{s.input_channels}-{s.output_channels}"
         window = f"k{s.kernel_height}x{s.kernel_width}-s{s.stride_height}x{s.stride_width}-{pads}"
-        output_sign = "" if self.output_signed is None else "us"[self.output_signed]
-        types = f"{'us'[self.activation_signed]}{self.activation_bits}w{self.weight_bits}"
-        words = [s.op, size, window, f"{types}o{output_sign}{self.output_bits}", self.data]
+        activation = f"{'us'[self.activation_signed]}{self.activation_bits}"
+        weight = f"w{_sign(self.second_signed)}{self.weight_bits}"
+        output = f"o{_sign(self.output_signed)}{self.output_bits}"
+        words = [s.op, size, window, activation + weight + output, self.data]
         marks = {
             "wide": self.wide,
             "channel_first_input": self.input_channel_first,
@@ -106,6 +111,10 @@ class Case:
         return takes and (kernel.writes_channel_first or not spec.output_channel_first)
 
 
+def _sign(signed: bool | None) -> str:
+    return "" if signed is None else "us"[signed]
+
+
 def limits(bits: int, signed: bool) -> tuple[int, int]:
     """Smallest and largest integer of a type."""
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
@@ -129,7 +138,7 @@ def make_case(spec: CaseSpec) -> Case:
     signed = bool(rng.integers(2)) or spec.output_bits == 32
     if spec.output_signed is not None:
         signed = spec.output_signed
-    if shape.op == "max_pool":
+    if shape.op == "max_pool" or spec.data == "identity":
         signed = spec.activation_signed
     size = (shape.output_channels, shape.output_height, shape.output_width)
     target = Tensor("y", *size, spec.output_bits, signed, 1.0)
@@ -186,9 +195,11 @@ def _weighted_case(
 
 
 def _add_case(rng: np.random.Generator, spec: CaseSpec, source: Tensor, target: Tensor, x: IntArray) -> Case:
-    other = dataclasses.replace(source, name="b", bits=spec.weight_bits, signed=bool(rng.integers(2)))
+    signed = bool(rng.integers(2)) if spec.second_signed is None else spec.second_signed
+    other = dataclasses.replace(source, name="b", bits=spec.weight_bits, signed=signed)
     b = _draw(rng, other, spec.data)
-    first, second = int(rng.integers(1, 1 << 20)), -int(rng.integers(1, 1 << 20))
+    limit = 1 << (15 if spec.data == "halves" else 20)
+    first, second = int(rng.integers(1, limit)), -int(rng.integers(1, limit))
     total = first * x + second * b
     shift = max(0, int(np.ceil(np.log2(np.abs(total).max() / (1 << target.bits) + 1))))
     addend = 1 << shift >> 1
@@ -205,6 +216,9 @@ def _draw_requantization(
 ) -> Requantization:
     """Parameters that spread ``acc`` over a bit more than the output range, in int32 unless wide."""
     low, high = limits(target.bits, target.signed)
+    if spec.data == "identity":  # (128·x + 127) >> 7 is x
+        one = np.ones(channels, np.int64)
+        return Requantization(128 * one, 127 * one, 7, low, high)
     clamp = None
     if spec.data == "clamped" and not spec.wide:
         middle, outer = (int(np.quantile(np.abs(acc), part)) for part in (0.3, 0.9))

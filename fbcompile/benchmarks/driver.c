@@ -77,8 +77,8 @@ static void fill_conv(fbc_conv_args *a, const int32_t *s) {
     a->output_height = (uint16_t)s[8];
     a->output_width = (uint16_t)s[9];
     a->output_channels = (uint16_t)s[10];
-    a->kernel_height = (uint8_t)s[11];
-    a->kernel_width = (uint8_t)s[12];
+    a->kernel_height = (uint16_t)s[11];
+    a->kernel_width = (uint16_t)s[12];
     a->stride_height = (uint8_t)s[13];
     a->stride_width = (uint8_t)s[14];
     a->pad_top = (uint8_t)s[15];
@@ -120,8 +120,8 @@ static void fill_pool(fbc_pool_args *a, const int32_t *s) {
     a->channels = (uint16_t)s[7];
     a->output_height = (uint16_t)s[8];
     a->output_width = (uint16_t)s[9];
-    a->kernel_height = (uint8_t)s[11];
-    a->kernel_width = (uint8_t)s[12];
+    a->kernel_height = (uint16_t)s[11];
+    a->kernel_width = (uint16_t)s[12];
     a->stride_height = (uint8_t)s[13];
     a->stride_width = (uint8_t)s[14];
     a->pad_top = (uint8_t)s[15];

@@ -13,7 +13,7 @@ import numpy as np
 
 import fbcompile
 from fbcompile.benchmarks.case import Case, whole_tile
-from fbcompile.benchmarks.encoding import Result, decode_results, encode_cases, expected_output
+from fbcompile.benchmarks.encoding import L1_BYTES, Result, decode_results, encode_cases, expected_output
 from fbcompile.errors import InternalError
 from fbcompile.lowering.kernels import Kernel, choose_kernel
 from fbcompile.lowering.kernels.choose import CANDIDATES
@@ -22,7 +22,6 @@ from fbcompile.targets.target import Target
 
 RUNTIME = Path(fbcompile.__file__).parent / "runtime_c"
 DRIVER = Path(__file__).parent / "driver.c"
-L1_BYTES = 54 * 1024
 L2_BYTES = 1 << 20
 
 _WHERE = "kernel driver"

@@ -28,6 +28,11 @@ from fbcompile.lowering.network import (
 from fbcompile.lowering.packing import pack_lanes, pack_requantization, pack_tensor, pack_weights
 
 SCALARS = 24
+GUARD_BYTES = 16
+"""Behind each operand, to see writes beside it."""
+
+L1_BYTES = 54 * 1024
+"""For the operands of one case."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +99,17 @@ def _initial_output(case: Case) -> bytes:
     return output.tobytes()
 
 
-def _encode(case: Case, kernel: Kernel, cores: int, functions: Sequence[str]) -> bytes:
+def needed_l1_bytes(case: Case, kernel: Kernel, cores: int) -> int:
+    """L1 that the driver needs for the operands of a case, their guards and scratch."""
+    sizes = [
+        *map(len, _operands(case, kernel)),
+        kernel.scratch_bytes(case.layer, whole_tile(case.layer), cores),
+    ]
+    return sum(-(-size // 4) * 4 + GUARD_BYTES for size in sizes)
+
+
+def _operands(case: Case, kernel: Kernel) -> list[bytes]:
+    """Input, second input, weights, scale, addend, initial output."""
     layer = case.layer
     packed = [
         pack_activation(x, tensor.bits, channel_first=case.spec.input_channel_first)
@@ -105,12 +120,21 @@ def _encode(case: Case, kernel: Kernel, cores: int, functions: Sequence[str]) ->
     requantization = _requantization(layer)
     channels = layer.output.channels if isinstance(layer, WeightedLayer) else 1
     parameters = (b"", b"") if requantization is None else pack_requantization(requantization, channels)
-    operands = [*packed, weights, *parameters, _initial_output(case)]
+    return [*packed, weights, *parameters, _initial_output(case)]
+
+
+def _encode(case: Case, kernel: Kernel, cores: int, functions: Sequence[str]) -> bytes:
+    layer, operands = case.layer, _operands(case, kernel)
     scratch = kernel.scratch_bytes(layer, whole_tile(layer), cores)
     scalars = _scalars(case)
     prepare = functions.index(kernel.prepare) + 1 if kernel.prepare else 0
     numbers = [functions.index(kernel.function), prepare, *map(len, operands), scratch]
     numbers += scalars + [0] * (SCALARS - len(scalars))
+    needed = needed_l1_bytes(case, kernel, cores)
+    if needed > L1_BYTES:
+        raise InternalError(
+            f"case {case.name} needs {needed} bytes of L1", why=f"there are {L1_BYTES}", where="kernel cases"
+        )
     return np.array(numbers, "<i4").tobytes() + b"".join(data + bytes(-len(data) % 4) for data in operands)
 
 
@@ -132,7 +156,16 @@ def _scalars(case: Case) -> list[int]:
     requantization = _requantization(layer)
     head = [0] * 5 if requantization is None else _requantization_scalars(requantization)
     if isinstance(layer, ConcatLayer):
-        return [*head, x.height * x.width, x.channels, y.channels, y.channels - x.channels, x.bits, x.signed, y.bits]
+        return [
+            *head,
+            x.height * x.width,
+            x.channels,
+            y.channels,
+            y.channels - x.channels,
+            x.bits,
+            x.signed,
+            y.bits,
+        ]
     window = (shape.kernel_height, shape.kernel_width)
     weight_bits = 0
     if isinstance(layer, WeightedLayer):

@@ -10,6 +10,8 @@ from pathlib import Path
 from fbcompile.benchmarks.case import DEFAULT_CORES, CaseSpec
 from fbcompile.latency.key import LayerShape
 
+_SIGNS = {"u": False, "s": True}
+
 
 def read_table(path: Path) -> Iterator[dict[str, str]]:
     """The lines of a CSV file, without those that begin with ``#``; columns left out are empty."""
@@ -29,7 +31,8 @@ def row_specs(row: dict[str, str]) -> Iterator[CaseSpec]:
     """The cases of one line: every combination of its activations, weights and outputs.
 
     Columns: ``op``; ``input`` HxWxC; ``outputs`` (channels); ``kernel``, ``stride`` HxW; ``pads`` top left
-    bottom right; ``activation`` u8|s4|...; ``weight`` 8|4|2; ``output`` 8, or u8, s8 with a given sign, or
+    bottom right; ``activation`` u8|s4|...; ``weight`` 8|4|2 (an add's second
+    input: also u8|s8); ``output`` 8, or u8, s8 with a given sign, or
     ``same``; ``wide`` 0 or 1; ``data``; ``channel_first`` empty, input, output, or both with a blank;
     ``cores`` 1|2|8.
     """
@@ -40,14 +43,14 @@ def row_specs(row: dict[str, str]) -> Iterator[CaseSpec]:
         row["activation"].split("|"), row["weight"].split("|"), row["output"].split("|")
     ):
         output_type = activation if output == "same" else output
-        signed = {"u": False, "s": True}.get(output_type[0])
         yield CaseSpec(
             shape,
             activation_bits=int(activation[1:]),
             activation_signed=activation[0] == "s",
-            weight_bits=int(weight),
+            weight_bits=int(weight.lstrip("us")),
             output_bits=int(output_type.lstrip("us")),
-            output_signed=signed,
+            output_signed=_SIGNS.get(output_type[0]),
+            second_signed=_SIGNS.get(weight[0]),
             wide=row.get("wide") == "1",
             data=row.get("data") or "random",
             input_channel_first="input" in channel_first,

@@ -30,7 +30,7 @@ def compile_(
         typer.Option(help="npz with x_train, y_train, x_val, y_val, or package.module:function."),
     ] = None,
     bits: Annotated[
-        str | None, typer.Option(help="8, 4, 2 or a bits.json: sets precisions, no search.")
+        str | None, typer.Option(help="8, 4, 2, mixed or a bits.json: sets precisions, no search.")
     ] = None,
     stop_after: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
     start_from: Annotated[str | None, typer.Option(help="First stage to run.")] = None,

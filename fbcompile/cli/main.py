@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from fbcompile.cli import bench, demo, doctor, ops, passes, profile, run_pass, targets, verify
 from fbcompile.cli import compile as compile_command
-from fbcompile.cli import demo, doctor, ops, passes, profile, run_pass, targets, verify
 from fbcompile.errors import FbcompileError
 from fbcompile.version import __version__
 
@@ -49,6 +49,7 @@ app.command("passes")(passes.passes)
 app.add_typer(targets.app, name="targets")
 app.command("ops")(ops.ops)
 app.command("profile")(profile.profile)
+app.add_typer(bench.app, name="bench")
 app.command("doctor")(doctor.doctor)
 
 

@@ -26,4 +26,13 @@ def verify(
         raise UsageError(f"--on {on}: host or gvsoc")
     install = require_gvsoc(gvsoc) if on == "gvsoc" else None
     verdict = recheck(out, inputs=inputs, seed=seed, gvsoc=None if install is None else install.home)
-    print(json.dumps(verdict.as_dict(), indent=2) if as_json else verdict.summary())
+    if as_json:
+        print(json.dumps(verdict.as_dict(), indent=2))
+        return
+    if verdict.gvsoc_images:
+        from rich.console import Console
+
+        from fbcompile.cli.cycle_tables import verification_table
+
+        Console(highlight=False).print(verification_table(verdict))
+    print(verdict.summary())

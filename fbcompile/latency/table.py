@@ -176,6 +176,15 @@ class LatencyTable:
             f"{len(self._rows)} rows measured on GVSOC ({'; '.join(simulators)}) on {', '.join(dates)}{stale}"
         )
 
+    def unusable(self, target: Target) -> str:
+        """Why no row is of this machine's cores and L1 bytes; empty if some are, or there are none."""
+        conditions = sorted({(key.cores, key.l1_bytes) for key in self._rows})
+        if not conditions or (target.cores, target.l1_bytes) in conditions:
+            return ""
+        theirs = ", ".join(f"{cores} cores with {l1_bytes} B of L1" for cores, l1_bytes in conditions)
+        ours = f"{target.cores} with {target.l1_bytes} B"
+        return f"measured on {theirs}, not on {ours}: all rows are modelled"
+
     def lookup(self, key: LatencyKey) -> Latency:
         """The measured row, or else the model's prediction; the result says which."""
         row = self._rows.get(key)

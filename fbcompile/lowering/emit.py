@@ -16,11 +16,13 @@ import jinja2
 
 from fbcompile.errors import InternalError
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
+from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import Kernel, runtime_sources
 from fbcompile.lowering.memory import MemoryPlan, aligned
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
 from fbcompile.lowering.network import Layer, Network, Tensor, WeightedLayer
 from fbcompile.lowering.packing import pack_requantization, pack_weights
+from fbcompile.lowering.tile_geometry import weight_block
 from fbcompile.lowering.tiling import LayerTiling
 from fbcompile.targets.target import Target
 
@@ -31,12 +33,16 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _RESERVED = (
     "network",
     "tile",
+    "pending",
+    "advance",
     "load",
-    "store",
-    "compute",
-    "tile_at",
-    "input_at",
-    "output_at",
+    "prepare",
+    "run",
+    "slices",
+    "transfers",
+    "copy",
+    "run_layer",
+    "run_layers",
     "main",
     "fbc_main",
 )
@@ -50,41 +56,36 @@ class LayerPlan:
         layer: The layer.
         kernel: Its C kernel.
         tiling: Its tiles.
-        weights: Its packed weight block; empty for layers without weights.
+        weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
     """
 
     layer: Layer
     kernel: Kernel
     tiling: LayerTiling
-    weights: WeightBytes
+    weights: tuple[bytes, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class WeightBytes:
-    """One layer's part of ``weights.bin``.
-
-    Attributes:
-        data: weights | scales | addends, each padded to a multiple of 4 bytes.
-        scales_at: Offset of the scales.
-        addends_at: Offset of the addends.
-    """
-
-    data: bytes
-    scales_at: int = 0
-    addends_at: int = 0
-
-
-def pack_weight_block(layer: Layer, kernel: Kernel) -> WeightBytes:
-    """Packs what a layer reads from L3; empty for layers without weights."""
+def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:
+    """Packs what a layer reads from L3: for each channel tile its weights | scales | addends."""
     if not isinstance(layer, WeightedLayer):
-        return WeightBytes(b"")
-    weights = _padded(pack_weights(layer, kernel))
-    scales, addends = (_padded(p) for p in pack_requantization(layer.requantization, layer.output.channels))
-    return WeightBytes(weights + scales + addends, len(weights), len(weights) + len(scales))
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 4)
+        return ()
+    weights = pack_weights(layer, kernel)
+    scales, addends = pack_requantization(layer.requantization, layer.output.channels)
+    addend = 8 if layer.requantization.wide else 4
+    blocks = []
+    for span in tiling.channel_spans():
+        end = span.first + span.count
+        layout = weight_block(layer, kernel, span.count)
+        block = bytearray(layout.bytes)
+        parts = (
+            (0, weights[kernel.weight_bytes(layer, span.first) : kernel.weight_bytes(layer, end)]),
+            (layout.scales_at, scales[8 * span.first : 8 * end]),
+            (layout.addends_at, addends[addend * span.first : addend * end]),
+        )
+        for offset, data in parts:
+            block[offset : offset + len(data)] = data
+        blocks.append(bytes(block))
+    return tuple(blocks)
 
 
 def emit_project(
@@ -104,7 +105,10 @@ def emit_project(
     """
     sources = _kernel_sources(plans, target)
     names = c_identifiers([plan.layer.name for plan in plans], _RESERVED)
-    layers = [_layer_values(plan, name, memory) for plan, name in zip(plans, names, strict=True)]
+    layers = [
+        _layer_values(index, plan, name, memory)
+        for index, (plan, name) in enumerate(zip(plans, names, strict=True))
+    ]
     values = {
         "network": _network_values(network, plans, layers, memory),
         "target": target,
@@ -120,6 +124,7 @@ def emit_project(
         written.append(_write(out, Path(f"inc/{layer['name']}.h"), _render("layer.h.j2", {"layer": layer})))
         source = _render(layer["template"], {"layer": layer})
         written.append(_write(out, Path(f"src/{layer['name']}.c"), source))
+    format_c([out / path for path in written if path.suffix in (".c", ".h")])
     return sorted([*written, *_copy_runtime(sources, out)])
 
 
@@ -147,8 +152,9 @@ def _write(out: Path, path: Path, data: bytes) -> Path:
 
 def _weights_image(plans: Sequence[LayerPlan], memory: MemoryPlan) -> bytes:
     image = bytearray(memory.l3_bytes)
-    for block in memory.weights:
-        image[block.l3_offset : block.l3_offset + block.bytes] = plans[block.layer].weights.data
+    for part in memory.slices:
+        blocks = plans[part.layer].weights[part.first_block : part.first_block + part.blocks]
+        image[part.l3_offset : part.l3_offset + part.bytes] = b"".join(blocks)
     return bytes(image)
 
 
@@ -177,19 +183,29 @@ def _copy_runtime(sources: Sequence[Path], out: Path) -> list[Path]:
     return written
 
 
-def _layer_values(plan: LayerPlan, name: str, memory: MemoryPlan) -> dict[str, Any]:
+def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) -> dict[str, Any]:
     values = layer_context(plan.layer, plan.kernel, plan.tiling, name)
+    slices = memory.slices_of(index)
     values |= {
-        "weight_bytes": plan.kernel.weight_bytes(plan.layer, plan.layer.output.channels),
-        "scales_at": plan.weights.scales_at,
-        "addends_at": plan.weights.addends_at,
+        "slices": len(slices),
+        "slice_tiles": slices[0].blocks if slices else 0,
+        "first_slice": memory.first_moments[index],
         "output_name": c_comment(plan.layer.output.name),
         "input_offsets": [memory.activations[tensor.name] for tensor in plan.layer.inputs],
         "output_offset": memory.activations[plan.layer.output.name],
         "output_bytes": plan.layer.output.bytes,
-        "block_bytes": len(plan.weights.data),
-        "weights_offset": 0,
     }
+    return values
+
+
+def _moment_values(memory: MemoryPlan) -> list[dict[str, int]]:
+    """For each moment its slice in L2, and how many reads may and must have happened."""
+    values = [
+        {"l2_offset": 0, "allowed": memory.allowed(moment), "needed": 0}
+        for moment in range(memory.first_moments[-1])
+    ]
+    for number, part in enumerate(memory.slices):
+        values[part.moment] |= {"l2_offset": part.l2_offset, "needed": number + 1}
     return values
 
 
@@ -210,13 +226,12 @@ def _tensor_values(tensor: Tensor, memory: MemoryPlan) -> dict[str, Any]:
 def _network_values(
     network: Network, plans: Sequence[LayerPlan], layers: list[dict[str, Any]], memory: MemoryPlan
 ) -> dict[str, Any]:
-    for block in memory.weights:
-        layers[block.layer]["weights_offset"] = block.l2_offset
     postprocess = ", ".join(c_comment(name) for name in network.host_postprocess)
     return {
         "name": c_identifier(network.name),
         "layers": layers,
-        "reads": sorted(memory.weights, key=lambda block: (block.load_step, block.layer)),
+        "slices": _moment_values(memory),
+        "transfers": memory.slices,
         "max_inputs": max(len(plan.layer.inputs) for plan in plans),
         "input": _tensor_values(network.input, memory),
         "output": _tensor_values(network.output, memory),

@@ -15,6 +15,7 @@ from fbcompile.lowering.network import (
     Tensor,
     WeightedLayer,
 )
+from fbcompile.lowering.tile_geometry import Axis, weight_block
 from fbcompile.lowering.tiling import LayerTiling
 
 
@@ -42,15 +43,13 @@ def layer_context(layer: Layer, kernel: Kernel, tiling: LayerTiling, name: str) 
         "kernel": kernel.function,
         "arguments": kernel.arguments,
         "buffers": tiling.buffers,
+        "copies": _Copies({buffer.name: buffer.copies for buffer in tiling.buffers}),
         "has_scratch": tiling.buffer("scratch") is not None,
-        "loop_order": tiling.loop_order,
         "double_buffer": tiling.double_buffer,
         "tiles": tiling.tiles,
         "tile_rows": tiling.rows,
         "tile_columns": tiling.columns,
         "tile_channels": tiling.channels,
-        "row_tiles": tiling.row_tiles,
-        "column_tiles": tiling.column_tiles,
         "channel_tiles": tiling.channel_tiles,
         "output_channels": layer.output.channels,
         "output_pixel_bytes": layer.output.pixel_bytes,
@@ -115,19 +114,13 @@ def _requantization_values(requantization: Requantization) -> dict[str, Any]:
 def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[str, Any]:
     geometry, source = tiling.geometry, layer.inputs[0]
     rows, columns = geometry.rows, geometry.columns
-    sliced = geometry.family == "channelwise"
-    stationary = tiling.loop_order == "weight_stationary"
     requantization = layer.requantization if isinstance(layer, WeightedLayer | AveragePoolLayer) else None
-    weighted = isinstance(layer, WeightedLayer)
-    return {
-        "weighted": weighted,
+    values = {
+        "weighted": isinstance(layer, WeightedLayer),
         "pooled_average": isinstance(layer, AveragePoolLayer),
-        "sliced": sliced,
-        "input_counter": "index" if sliced or stationary else "spatial",
-        "weight_counter": "channel_tile" if stationary else "index",
         "prepare": kernel.prepare,
-        "prepare_when": _first_tile_with_weights(tiling),
         "requantization": _requantization_values(requantization) if requantization is not None else None,
+        "tiles_comment": f"{tiling.row_tiles} x {tiling.column_tiles} x {tiling.channel_tiles} tiles",
         "input_height": rows.input_size,
         "input_width": columns.input_size,
         "input_channels": source.channels,
@@ -143,16 +136,122 @@ def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[st
         "pad_top": rows.pad,
         "pad_left": columns.pad,
         "weight_bits": layer.weight_bits if isinstance(layer, WeightedLayer) else 0,
-        "tile_weight_bytes": kernel.weight_bytes(layer, tiling.channels) if weighted else 0,
-        "addend_size": 8 if requantization is not None and requantization.wide else 4,
+    }
+    return values | _walk_values(tiling) | _copy_values(tiling) | _block_values(layer, kernel, tiling)
+
+
+class _Copies(dict[str, int]):
+    """Copies of each L1 buffer; 0 for buffers that a layer does not have."""
+
+    def __missing__(self, name: str) -> int:
+        return 0
+
+
+def _walk_values(tiling: LayerTiling) -> dict[str, Any]:
+    """The order of the tiles: innermost direction first, and C for a tile's size in each direction."""
+    geometry = tiling.geometry
+    place: dict[str, str] = {}
+    first: dict[str, int] = {}
+    directions: dict[str, dict[str, str]] = {}
+    spatial = (
+        ("row", "HEIGHT", "TOP", geometry.rows, tiling.rows, tiling.row_tiles),
+        ("column", "WIDTH", "LEFT", geometry.columns, tiling.columns, tiling.column_tiles),
+    )
+    for name, size, side, axis, tile, tiles in spatial:
+        span = axis.input_span(0, tile)
+        first |= {f"input_{name}s": span.count, f"pad_{side.lower()}": span.pad}
+        if tiles == 1:
+            place |= {f"{name}s": f"OUTPUT_{size}", f"input_{name}s": f"{span.count}u"}
+            continue
+        place |= {f"{name}s": f"now->{name}s.count", f"input_{name}s": f"now->input_{name}s.count"}
+        directions[f"{name}s"] = _direction(f"{name}s", size, side, axis, tile)
+    if tiling.channel_tiles > 1:
+        channels = {"name": "channels", "total": "OUTPUT_CHANNELS", "input": "", "first_input": ""}
+        directions["channels"] = channels
+    order = ["columns", "rows", "channels"]
+    if tiling.loop_order == "activation_stationary":
+        order = ["channels", "columns", "rows"]
+    return {
+        "walk": [directions[name] for name in order if name in directions],
+        "place": place,
+        "first": first,
     }
 
 
-def _first_tile_with_weights(tiling: LayerTiling) -> str:
-    """C condition that is true for tiles whose weights were just loaded; empty if that is every tile."""
-    if tiling.loop_order == "weight_stationary":
-        return "now->spatial == 0u" if tiling.row_tiles * tiling.column_tiles > 1 else ""
-    return "now->index == 0u" if tiling.channel_tiles == 1 and tiling.tiles > 1 else ""
+def _direction(name: str, size: str, side: str, axis: Axis, tile: int) -> dict[str, str]:
+    span = axis.input_span(0, tile)
+    return {
+        "name": name,
+        "total": f"OUTPUT_{size}",
+        "input": f"KERNEL_{size}, STRIDE_{size}, PAD_{side}, INPUT_{size}",
+        "first_input": f"{{{span.first}u, {span.count}u, {span.pad}u}}",
+    }
+
+
+def _copy_values(tiling: LayerTiling) -> dict[str, Any]:
+    """C of the transfers between L2 and L1, and conditions for those that not every tile needs."""
+    narrow, several = tiling.column_tiles > 1, tiling.channel_tiles > 1
+    sliced = tiling.geometry.family == "channelwise" and several
+    # Strides may leave the last columns of the input out, even if all outputs are one tile.
+    columns = tiling.geometry.columns
+    narrow_input = narrow or columns.input_span(0, tiling.columns).count != columns.input_size
+    first_of_plane = " && ".join(
+        f"now->{name}.first == 0u"
+        for name, tiles in (("rows", tiling.row_tiles), ("columns", tiling.column_tiles))
+        if tiles > 1
+    )
+    # A dense layer's input serves all its channels, if they follow each other or the input is one tile.
+    keeps_input = several and tiling.geometry.family == "dense"
+    keeps_input &= tiling.loop_order == "activation_stationary" or first_of_plane == ""
+    always = tiling.loop_order == "activation_stationary" and several
+    place = _walk_values(tiling)["place"]
+    return {
+        "new_input": "now->channels.first == 0u" if keeps_input else "",
+        "new_weights": "" if always else first_of_plane,
+        "input_slices": sliced,
+        "input_whole": first_of_plane == "" and not sliced,
+        "input_narrow_slices": sliced and narrow_input,
+        "narrow_slices": several and narrow,
+        "input_address": _address("layer->inputs[0]", "INPUT", tiling, "input_", sliced),
+        "output_address": _address("layer->output", "OUTPUT", tiling, "", several),
+        "input_copy": _copy("INPUT", place["input_rows"], place["input_columns"], narrow_input, sliced),
+        "output_copy": _copy("OUTPUT", place["rows"], place["columns"], narrow, several),
+    }
+
+
+def _address(tensor: str, side: str, tiling: LayerTiling, prefix: str, sliced: bool) -> str:
+    """C of where the tile `now` begins in a tensor in L2."""
+    parts = [tensor]
+    if tiling.row_tiles > 1:
+        parts.append(f"now->{prefix}rows.first * {side}_ROW_BYTES")
+    if tiling.column_tiles > 1:
+        parts.append(f"now->{prefix}columns.first * {side}_PIXEL_BYTES")
+    if sliced:
+        parts.append(f"now->channels.first * {side}_BITS / 8u")
+    return " + ".join(parts)
+
+
+def _copy(side: str, rows: str, columns: str, narrow: bool, sliced: bool) -> str:
+    """C of the copy of a tile; of one of its rows if it has slices of pixels of parts of rows."""
+    if not sliced and not narrow:
+        return f"fbc_bytes(l1, tensor, {rows} * {side}_ROW_BYTES)"
+    if not sliced:
+        return f"fbc_lines(l1, tensor, {columns} * {side}_PIXEL_BYTES, {rows}, {side}_ROW_BYTES)"
+    lines = columns if narrow else f"{rows} * {side}_WIDTH"
+    return (
+        f"fbc_lines(l1, tensor, (now->channels.count * {side}_BITS + 7u) / 8u, {lines}, {side}_PIXEL_BYTES)"
+    )
+
+
+def _block_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[str, Any]:
+    """Layout of the weight blocks, and C for that of the tile `now`."""
+    block = weight_block(layer, kernel, tiling.channels)
+    last = weight_block(layer, kernel, tiling.channel_spans()[-1].count)
+    fields = {"block_bytes_now": "BLOCK_BYTES", "scales_at_now": "SCALES_AT", "addends_at_now": "ADDENDS_AT"}
+    if last != block:
+        full = "now->channels.count == TILE_CHANNELS"
+        fields = {key: f"({full} ? {name} : LAST_{name})" for key, name in fields.items()}
+    return {"block": block, "last_block": last} | fields
 
 
 def _pixel_values(layer: AddLayer | ConcatLayer, tiling: LayerTiling) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
-from fbcompile.lowering.emit import LayerPlan, emit_project, pack_weight_block
-from fbcompile.lowering.kernels import choose_kernel
-from fbcompile.lowering.memory import plan_memory
+from fbcompile.lowering.emit import LayerPlan, emit_project, pack_weight_blocks
+from fbcompile.lowering.kernels import Kernel, choose_kernel
+from fbcompile.lowering.memory import LayerLoad, PlanMethod, plan_memory, weight_room
 from fbcompile.lowering.network import Layer, Network
+from fbcompile.lowering.support import require_tested
 from fbcompile.lowering.tiling import LayerTiling, LoopOrder, PredictedCycles, tile_layer
 from fbcompile.targets.target import Target
 
@@ -65,6 +66,8 @@ class LoweringReport:
         l2_bytes: Peak of the L2 arena.
         l3_bytes: Size of ``weights.bin``.
         files: Files of the project, sorted, relative to its folder.
+        l3_wait_bound: Cycles that any memory plan with these tiles would wait for L3 at least.
+        memory_plan: What found the memory plan: ``greedy``, or ``solver`` if that one found a better one.
     """
 
     network: str
@@ -74,6 +77,8 @@ class LoweringReport:
     l2_bytes: int
     l3_bytes: int
     files: tuple[Path, ...]
+    l3_wait_bound: float
+    memory_plan: PlanMethod
 
     @property
     def predicted_cycles(self) -> float:
@@ -113,15 +118,15 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
     """
     if not network.layers:
         raise InternalError(f"network {network.name} has no layers", where="lowering")
-    kernels = _for_all(network.layers, lambda layer: choose_kernel(layer, target), UnsupportedModelError)
+    kernels = _for_all(network.layers, lambda layer: _tested_kernel(layer, target), UnsupportedModelError)
     pairs = list(zip(network.layers, kernels, strict=True))
     tilings = _for_all(pairs, lambda pair: tile_layer(*pair, target), DoesNotFitError)
     plans = [
-        LayerPlan(layer, kernel, tiling, pack_weight_block(layer, kernel))
+        LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    sizes = [len(plan.weights.data) for plan in plans]
-    memory = plan_memory(network, sizes, [tiling.cycles.total for tiling in tilings], target)
+    plans = _stream_large_weights(network, plans, target)
+    memory = plan_memory(network, [_layer_load(plan) for plan in plans], target)
     files = emit_project(network, plans, memory, target, out)
     layers = tuple(_layer_report(plan, wait) for plan, wait in zip(plans, memory.l3_wait_cycles, strict=True))
     return LoweringReport(
@@ -132,7 +137,33 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
         l2_bytes=memory.l2_bytes,
         l3_bytes=memory.l3_bytes,
         files=tuple(files),
+        l3_wait_bound=memory.bound,
+        memory_plan=memory.method,
     )
+
+
+def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Target) -> list[LayerPlan]:
+    """Tiles layers whose weights do not fit L2 beside the activations so that they load each weight once."""
+    result = []
+    for plan, room in zip(plans, weight_room(network, target), strict=True):
+        if plan.tiling.weights_once or sum(map(len, plan.weights)) <= room:
+            result.append(plan)
+            continue
+        tiling = tile_layer(plan.layer, plan.kernel, target, weights_once=True)
+        result.append(
+            LayerPlan(plan.layer, plan.kernel, tiling, pack_weight_blocks(plan.layer, plan.kernel, tiling))
+        )
+    return result
+
+
+def _layer_load(plan: LayerPlan) -> LayerLoad:
+    return LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
+
+
+def _tested_kernel(layer: Layer, target: Target) -> Kernel:
+    kernel = choose_kernel(layer, target)
+    require_tested(layer, target)
+    return kernel
 
 
 _Item = TypeVar("_Item", Layer, "tuple[Layer, Any]")
@@ -175,7 +206,7 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
         cycles=tiling.cycles,
         l3_wait_cycles=l3_wait,
         l1_bytes=tiling.l1_bytes,
-        weight_bytes=len(plan.weights.data),
+        weight_bytes=sum(map(len, plan.weights)),
         traffic_bytes=tiling.traffic_bytes,
         once_bytes=tiling.once_bytes,
         gap=tiling.gap,

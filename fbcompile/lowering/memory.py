@@ -1,63 +1,108 @@
-"""Memory plan: where every activation and weight block lives in L2, and when weights are read from L3.
+"""Memory plan: where every activation and slice of weights lives in L2, and when weights are read from L3.
 
-One arena holds everything; a buffer's life is an interval of steps (step i runs layer i). Weight reads are
-started as late as they can be hidden behind the layers before; when L2 is short they start later still, at
-worst at their own layer.
+Time is counted in *moments*: a layer has one for each slice of its weights (one if it has none). A slice is
+read from L3 as a whole; it is some channel tiles' blocks. A moment begins when its slice is needed in L2, and
+then whatever was last used in the moment before is free. External memory makes the reads in the order of use,
+each as soon as the plan allows it: from the beginning of the moment on in which its memory is free.
+
+A greedy plan lets every read start as early as there is room. Where that leaves waits that another plan might
+avoid, ``memory_solver.py`` looks for a better one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeAlias
 
 from fbcompile.errors import DoesNotFitError, InternalError
 from fbcompile.lowering.network import Network
 from fbcompile.targets.target import Target
 
 ALIGNMENT = 16
-"""Every L2 buffer and every L3 weight block starts at a multiple of this many bytes."""
-LOOK_AHEAD = 4
-"""Weights are read at most this many layers before they are used."""
+"""Every L2 buffer and every slice in L3 starts at a multiple of this many bytes."""
+SLICE_BYTES = 8192
+"""Slices are not smaller than this where room allows: a read has a start-up cost."""
+SLICES = (8, 32, 1 << 30)
+"""Slices of a layer at most: more if fewer leave waits, and as many as possible if nothing else fits."""
+ENOUGH = 1.01
+"""A plan that waits so much times the bound is not improved any more."""
+
+PlanMethod: TypeAlias = Literal["greedy", "solver"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Buffer:
-    """Something that needs bytes of the arena for some steps.
+    """Something that needs bytes of the arena for some moments.
 
     Attributes:
         name: Unique.
         bytes: Size, above 0.
-        first_step: First step in which it must exist.
-        last_step: Last one, inclusive.
+        first: First moment in which it must exist.
+        last: Last one, inclusive.
     """
 
     name: str
     bytes: int
-    first_step: int
-    last_step: int
+    first: int
+    last: int
 
     def overlaps(self, other: Buffer) -> bool:
-        """True if both live in some step."""
-        return self.first_step <= other.last_step and other.first_step <= self.last_step
+        """True if both live in some moment."""
+        return self.first <= other.last and other.first <= self.last
 
 
 @dataclasses.dataclass(frozen=True)
-class WeightBlock:
-    """Weights, scales and addends of one layer.
+class LayerLoad:
+    """What the plan must know of a layer.
+
+    Attributes:
+        blocks: Bytes of the weights, scales and addends of each channel tile; empty without weights.
+        once: True if the layer loads every block once, in order, so that L2 need not hold all of them.
+        cycles: Predicted cycles, without L3.
+    """
+
+    blocks: tuple[int, ...]
+    once: bool
+    cycles: float
+
+    @property
+    def bytes(self) -> int:
+        """All blocks."""
+        return sum(self.blocks)
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightSlice:
+    """Consecutive blocks of a layer, read from L3 together.
 
     Attributes:
         layer: Index of the layer that uses it.
+        first_block: Channel tile of its first block.
+        blocks: Number of blocks.
+        bytes: Size.
         l3_offset: Byte address in ``weights.bin``.
-        bytes: Size, a multiple of 4.
+        moment: Moment in which it is used first.
+        last: Moment in which it is used last.
+        start: Moment from whose beginning on the read may happen; at most ``moment``.
         l2_offset: Offset in the arena.
-        load_step: Step at whose start the L3 read is started; below ``layer`` if it is prefetched.
     """
 
     layer: int
-    l3_offset: int
+    first_block: int
+    blocks: int
     bytes: int
-    l2_offset: int
-    load_step: int
+    l3_offset: int
+    moment: int
+    last: int
+    start: int = -1
+    l2_offset: int = -1
+
+    @property
+    def buffer(self) -> Buffer:
+        """Its memory in L2; the control character keeps the name apart from those of ONNX values."""
+        return Buffer(f"\0weights of moment {self.moment}", self.bytes, self.start, self.last)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,17 +111,36 @@ class MemoryPlan:
 
     Attributes:
         activations: Arena offset of each activation tensor, by name.
-        weights: One per layer with weights, in layer order.
+        slices: In the order of use and reading.
+        first_moments: First moment of each layer, and the number of moments.
         l2_bytes: Peak of the arena.
         l3_bytes: Size of ``weights.bin``.
         l3_wait_cycles: Predicted wait of each layer for its weights.
+        bound: Cycles that any plan with these slices waits at least.
+        method: What found the plan.
     """
 
     activations: dict[str, int]
-    weights: tuple[WeightBlock, ...]
+    slices: tuple[WeightSlice, ...]
+    first_moments: tuple[int, ...]
     l2_bytes: int
     l3_bytes: int
     l3_wait_cycles: tuple[float, ...]
+    bound: float
+    method: PlanMethod
+
+    @property
+    def l3_wait(self) -> float:
+        """Predicted wait of all layers."""
+        return sum(self.l3_wait_cycles)
+
+    def allowed(self, moment: int) -> int:
+        """How many reads may happen from the beginning of a moment on."""
+        return sum(weights.start <= moment for weights in self.slices)
+
+    def slices_of(self, layer: int) -> list[WeightSlice]:
+        """Slices of a layer in order."""
+        return [weights for weights in self.slices if weights.layer == layer]
 
 
 def aligned(size: int, alignment: int = ALIGNMENT) -> int:
@@ -84,13 +148,17 @@ def aligned(size: int, alignment: int = ALIGNMENT) -> int:
     return -(-size // alignment) * alignment
 
 
-def activation_buffers(network: Network) -> list[Buffer]:
-    """Lifetimes of all activations: from the producer's step to the last reader's, the output's to the end.
+def activation_buffers(network: Network, first_moments: Sequence[int] | None = None) -> list[Buffer]:
+    """Lifetimes of all activations: from the producer to the last reader, the output's to the end.
+
+    Args:
+        network: The layers.
+        first_moments: First moment of each layer, and the number of moments; layers are moments if None.
 
     Raises:
         InternalError: A layer reads a tensor that nothing wrote before.
     """
-    steps = len(network.layers)
+    moments = first_moments or range(len(network.layers) + 1)
     tensors = {network.input.name: (network.input, 0)}
     last_read = {network.input.name: 0}
     for step, layer in enumerate(network.layers):
@@ -104,12 +172,23 @@ def activation_buffers(network: Network) -> list[Buffer]:
         last_read[layer.output.name] = step
     if network.output.name not in tensors:
         raise InternalError(f"no layer writes the network's output {network.output.name}")
-    last_read[network.output.name] = steps - 1
-    return [Buffer(name, tensor.bytes, first, last_read[name]) for name, (tensor, first) in tensors.items()]
+    last_read[network.output.name] = len(network.layers) - 1
+    return [
+        Buffer(name, tensor.bytes, moments[first], moments[last_read[name] + 1] - 1)
+        for name, (tensor, first) in tensors.items()
+    ]
+
+
+ORDERS: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
+    lambda b: (-b.bytes, b.first),
+    lambda b: (-b.bytes * (b.last - b.first + 1), b.first),
+    lambda b: (b.first - b.last, -b.bytes),
+    lambda b: (b.first, -b.bytes),
+)
 
 
 def place(buffers: Sequence[Buffer]) -> dict[str, int]:
-    """Offsets such that no two buffers that live in one step overlap.
+    """Offsets such that no two buffers that live in one moment overlap.
 
     Greedy best fit: buffers one after the other into the smallest hole among those already placed; several
     orders are tried and the one with the lowest peak wins (the first of equals).
@@ -120,13 +199,7 @@ def place(buffers: Sequence[Buffer]) -> dict[str, int]:
     Returns:
         Offset of each, a multiple of ``ALIGNMENT``.
     """
-    orders: list[Callable[[Buffer], tuple[int, ...]]] = [
-        lambda b: (-b.bytes, b.first_step),
-        lambda b: (-b.bytes * (b.last_step - b.first_step + 1), b.first_step),
-        lambda b: (b.first_step - b.last_step, -b.bytes),
-        lambda b: (b.first_step, -b.bytes),
-    ]
-    results = [_place_in_order(sorted(buffers, key=order)) for order in orders]
+    results = [_place_in_order(sorted(buffers, key=order)) for order in ORDERS]
     return min(results, key=lambda offsets: peak(buffers, offsets))
 
 
@@ -134,19 +207,24 @@ def _place_in_order(buffers: list[Buffer]) -> dict[str, int]:
     offsets: dict[str, int] = {}
     placed: list[Buffer] = []
     for buffer in buffers:
-        size = aligned(buffer.bytes)
-        taken = sorted(
-            (offsets[b.name], offsets[b.name] + aligned(b.bytes)) for b in placed if b.overlaps(buffer)
-        )
-        best, best_hole, end = None, 0, 0
-        for start, stop in taken:
-            hole = start - end
-            if hole >= size and (best is None or hole < best_hole):
-                best, best_hole = end, hole
-            end = max(end, stop)
-        offsets[buffer.name] = end if best is None else best
+        offsets[buffer.name] = best_hole(buffer, placed, offsets)
         placed.append(buffer)
     return offsets
+
+
+def best_hole(buffer: Buffer, placed: Iterable[Buffer], offsets: dict[str, int]) -> int:
+    """Offset of the smallest hole between placed buffers that is large enough, else the end of the last."""
+    size = aligned(buffer.bytes)
+    taken = sorted(
+        (offsets[b.name], offsets[b.name] + aligned(b.bytes)) for b in placed if b.overlaps(buffer)
+    )
+    best, best_size, end = None, 0, 0
+    for start, stop in taken:
+        hole = start - end
+        if hole >= size and (best is None or hole < best_size):
+            best, best_size = end, hole
+        end = max(end, stop)
+    return end if best is None else best
 
 
 def peak(buffers: Sequence[Buffer], offsets: dict[str, int]) -> int:
@@ -154,160 +232,289 @@ def peak(buffers: Sequence[Buffer], offsets: dict[str, int]) -> int:
     return max((offsets[buffer.name] + aligned(buffer.bytes) for buffer in buffers), default=0)
 
 
-def live_bytes(buffers: Sequence[Buffer], steps: int) -> list[int]:
-    """Bytes that live in each step: what any placement needs at least."""
-    result = [0] * steps
+def live_bytes(buffers: Sequence[Buffer], moments: int) -> list[int]:
+    """Bytes that live in each moment: what any placement needs at least."""
+    result = [0] * moments
     for buffer in buffers:
-        for step in range(buffer.first_step, buffer.last_step + 1):
-            result[step] += aligned(buffer.bytes)
+        for moment in range(buffer.first, buffer.last + 1):
+            result[moment] += aligned(buffer.bytes)
     return result
 
 
-def load_steps(read_cycles: Sequence[float], layer_cycles: Sequence[float]) -> list[int]:
-    """For each layer the step at which its weight read should start.
+def weight_room(network: Network, target: Target) -> list[int]:
+    """Bytes of L2 that the activations leave to each layer's weights while it runs; below 0 if none."""
+    live = live_bytes(activation_buffers(network), len(network.layers))
+    return [target.l2_bytes - used for used in live]
 
-    External memory does one read at a time, and starting a second one waits for the first: so a step starts
-    one read where possible. Longest reads first, each takes the latest free step of the ``LOOK_AHEAD`` before
-    its layer that is long enough to hide it, else the longest free one, else the step before its layer.
 
-    Args:
-        read_cycles: L3 cycles of each layer's weights; 0 for layers without.
-        layer_cycles: Predicted cycles of each layer.
+@dataclasses.dataclass(frozen=True)
+class MemoryProblem:
+    """What a plan is to be made for.
+
+    Attributes:
+        activations: Their buffers.
+        slices: In the order of use, not yet placed.
+        first_moments: First moment of each layer, and the number of moments.
+        moment_cycles: Predicted cycles of each moment, without L3.
+        read_cycles: Of each slice.
+        l2_bytes: Available.
     """
-    steps = list(range(len(read_cycles)))
-    taken: set[int] = set()
-    for layer in sorted(steps, key=lambda i: (-read_cycles[i], i)):
-        if read_cycles[layer] == 0 or layer == 0:
-            continue
-        free = [step for step in range(max(0, layer - LOOK_AHEAD), layer) if step not in taken]
-        hiding = [step for step in free if layer_cycles[step] >= read_cycles[layer]]
-        if hiding:
-            steps[layer] = hiding[-1]
-        else:
-            steps[layer] = max(free, key=lambda step: (layer_cycles[step], step), default=layer - 1)
-        taken.add(steps[layer])
-    return steps
+
+    activations: tuple[Buffer, ...]
+    slices: tuple[WeightSlice, ...]
+    first_moments: tuple[int, ...]
+    moment_cycles: tuple[float, ...]
+    read_cycles: tuple[float, ...]
+    l2_bytes: int
+
+    def waits(self, starts: Sequence[int]) -> list[float]:
+        """Replays the run: wait of each moment if read r may happen from moment ``starts[r]`` on."""
+        used = {weights.moment: r for r, weights in enumerate(self.slices)}
+        done: list[float] = []
+        waits = []
+        now = 0.0
+        for moment, cycles in enumerate(self.moment_cycles):
+            while len(done) < len(starts) and starts[len(done)] <= moment:
+                done.append(max(now, done[-1] if done else 0.0) + self.read_cycles[len(done)])
+            waits.append(max(0.0, done[used[moment]] - now) if moment in used else 0.0)
+            now += waits[-1] + cycles
+        return waits
+
+    def wait_bound(self) -> float:
+        """Cycles that every plan waits at least.
+
+        At the beginning of a moment L2 holds no more weights than the activations leave room for; what else
+        is used up to a later moment is read in between.
+        """
+        begins = [0.0, *itertools.accumulate(self.moment_cycles)]
+        live = live_bytes(self.activations, len(self.moment_cycles))
+        bound = 0.0
+        for first, start in enumerate(self.slices):
+            room = 0 if first == 0 else self.l2_bytes - live[start.moment]
+            ready, used = begins[start.moment] if first else 0.0, 0
+            cycles = 0.0
+            for weights, read in zip(self.slices[first:], self.read_cycles[first:], strict=True):
+                used += weights.bytes
+                cycles += read
+                # The part of the reads that must come after the beginning of the first moment.
+                late = cycles * max(0.0, 1.0 - room / used)
+                bound = max(bound, late - (begins[weights.moment] - ready))
+        return bound
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """A solution of a problem.
+
+    Attributes:
+        offsets: Arena offset of each activation, by name.
+        slices: With their offsets and the moments from which they may be read.
+        wait: Predicted cycles of waiting.
+        bound: Cycles that every solution waits at least.
+        method: What found it.
+    """
+
+    offsets: dict[str, int]
+    slices: tuple[WeightSlice, ...]
+    wait: float
+    bound: float
+    method: PlanMethod
 
 
 def plan_memory(
-    network: Network, weight_bytes: Sequence[int], layer_cycles: Sequence[float], target: Target
+    network: Network, loads: Sequence[LayerLoad], target: Target, *, solve: bool = True
 ) -> MemoryPlan:
     """Plans L2 and L3.
 
     Args:
         network: Layers in execution order.
-        weight_bytes: Bytes of each layer's weight block; 0 for layers without.
-        layer_cycles: Predicted cycles of each layer, without L3.
+        loads: One per layer.
         target: L2 and L3 sizes and the L3 read cost.
+        solve: Let the solver look for a better plan where the greedy one waits more than it must.
 
     Raises:
         DoesNotFitError: The arena exceeds L2 whatever is prefetched, or the weights exceed L3.
     """
-    l3_offsets, l3_bytes = _l3_offsets(network, weight_bytes, target)
-    reads = [
-        n / target.l3.read_bytes_per_cycle + target.l3.startup_cycles if n else 0.0 for n in weight_bytes
-    ]
-    steps = load_steps(reads, layer_cycles)
-    activations = activation_buffers(network)
-    while True:
-        blocks = [
-            Buffer(_weights_name(i), size, steps[i], i) for i, size in enumerate(weight_bytes) if size > 0
-        ]
-        buffers = [*activations, *blocks]
-        live = live_bytes(buffers, len(network.layers))
-        worst = max(range(len(live)), key=live.__getitem__)
-        if live[worst] <= target.l2_bytes:
-            offsets = place(buffers)
-            used = peak(buffers, offsets)
-            if used <= target.l2_bytes:
-                break
-            worst, live[worst] = _highest_step(buffers, offsets), used
-        if not _postpone(steps, weight_bytes, worst):
-            raise _does_not_fit(network, buffers, worst, live[worst], target)
-    weights = tuple(
-        WeightBlock(i, l3_offsets[i], size, offsets[_weights_name(i)], steps[i])
-        for i, size in enumerate(weight_bytes)
-        if size > 0
+    best: tuple[MemoryProblem, Placement] | None = None
+    for limit in SLICES:
+        if best is not None and (limit == SLICES[-1] or best[1].wait <= best[1].bound * ENOUGH):
+            break
+        problem = memory_problem(network, loads, target, limit)
+        found = greedy_placement(problem)
+        if found is not None and (best is None or found.wait < best[1].wait):
+            best = problem, found
+    if best is None:
+        raise _does_not_fit(network, loads, target)
+    problem, placement = best
+    if solve and placement.wait > placement.bound * ENOUGH:
+        # Imported where it is needed: it takes a third of a second.
+        from fbcompile.lowering.memory_solver import improve
+
+        placement = improve(problem, placement)
+    return _plan(network, problem, placement)
+
+
+def _plan(network: Network, problem: MemoryProblem, placement: Placement) -> MemoryPlan:
+    waits = problem.waits([weights.start for weights in placement.slices])
+    first = problem.first_moments
+    offsets = placement.offsets | {w.buffer.name: w.l2_offset for w in placement.slices}
+    buffers = [*problem.activations, *(weights.buffer for weights in placement.slices)]
+    last = placement.slices[-1] if placement.slices else None
+    return MemoryPlan(
+        activations=placement.offsets,
+        slices=placement.slices,
+        first_moments=first,
+        l2_bytes=peak(buffers, offsets),
+        l3_bytes=aligned(last.l3_offset + last.bytes) if last is not None else 0,
+        l3_wait_cycles=tuple(sum(waits[first[i] : first[i + 1]]) for i in range(len(network.layers))),
+        bound=placement.bound,
+        method=placement.method,
     )
-    placed = {buffer.name: offsets[buffer.name] for buffer in activations}
-    return MemoryPlan(placed, weights, used, l3_bytes, _l3_waits(reads, steps, layer_cycles))
 
 
-def _weights_name(layer: int) -> str:
-    # The control character keeps it apart from the tensors, which have the names of ONNX values.
-    return f"\0weights of layer {layer}"
+def memory_problem(
+    network: Network, loads: Sequence[LayerLoad], target: Target, slice_limit: int
+) -> MemoryProblem:
+    """Cuts the weights into slices and lays them out in L3.
+
+    Args:
+        network: The layers.
+        loads: One per layer.
+        target: L2 and L3.
+        slice_limit: Slices of a layer at most.
+
+    Raises:
+        DoesNotFitError: The weights exceed L3.
+    """
+    slices: list[WeightSlice] = []
+    first_moments = [0]
+    moment_cycles: list[float] = []
+    l3_offset = 0
+    for layer, load in enumerate(loads):
+        for blocks in _slice_blocks(load, slice_limit):
+            moment = len(moment_cycles)
+            size = sum(load.blocks[i] for i in blocks)
+            if size > 0:
+                slices.append(WeightSlice(layer, blocks.start, len(blocks), size, l3_offset, moment, moment))
+            l3_offset += aligned(size)
+            moment_cycles.append(load.cycles * len(blocks) / len(load.blocks) if size else load.cycles)
+        first_moments.append(len(moment_cycles))
+    _check_l3(network, loads, l3_offset, target)
+    rate, startup = target.l3.read_bytes_per_cycle, target.l3.startup_cycles
+    return MemoryProblem(
+        activations=tuple(activation_buffers(network, first_moments)),
+        slices=tuple(slices),
+        first_moments=tuple(first_moments),
+        moment_cycles=tuple(moment_cycles),
+        read_cycles=tuple(weights.bytes / rate + startup for weights in slices),
+        l2_bytes=target.l2_bytes,
+    )
 
 
-def _l3_offsets(network: Network, weight_bytes: Sequence[int], target: Target) -> tuple[list[int], int]:
-    offsets, total = [], 0
-    for size in weight_bytes:
-        offsets.append(total)
-        total += aligned(size)
-    if total > target.l3.bytes:
-        largest = max(range(len(weight_bytes)), key=weight_bytes.__getitem__)
-        raise DoesNotFitError(
-            f"{network.name}: the weights do not fit L3",
-            why=f"they need {total} bytes, {target.l3.bytes} are available on target {target.name}; "
-            f"the largest are those of {network.layers[largest].name} ({weight_bytes[largest]} bytes)",
-            where="lowering: memory plan",
-            hint=f"save at least {total - target.l3.bytes} bytes with fewer weight bits",
-        )
-    return offsets, total
+def _slice_blocks(load: LayerLoad, slice_limit: int) -> list[range]:
+    """Ranges of channel tiles, equal but for the last; one (perhaps empty) if they cannot be told apart."""
+    count = len(load.blocks)
+    if count == 0 or not load.once:
+        return [range(count)]
+    wanted = max(SLICE_BYTES if slice_limit < SLICES[-1] else 1, -(-load.bytes // slice_limit))
+    size = min(count, max(1, wanted // max(load.blocks)))
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 
-def _highest_step(buffers: Sequence[Buffer], offsets: dict[str, int]) -> int:
-    """A step in which the buffer that ends highest lives."""
-    return max(buffers, key=lambda b: (offsets[b.name] + aligned(b.bytes), b.name)).last_step
-
-
-def _postpone(steps: list[int], weight_bytes: Sequence[int], worst: int) -> bool:
-    """Starts one prefetch later so that fewer bytes live at ``worst``; False if none is left that could."""
-    early = [i for i, size in enumerate(weight_bytes) if size > 0 and steps[i] <= worst < i]
-    if not early:
-        early = [i for i, size in enumerate(weight_bytes) if size > 0 and steps[i] < i]
-        if not early:
-            return False
-        # Fragmentation, not live bytes: give up the longest prefetch.
-        layer = max(early, key=lambda i: (i - steps[i], weight_bytes[i], i))
-        steps[layer] += 1
-    else:
-        layer = max(early)
-        steps[layer] = worst + 1
-    return True
-
-
-def _does_not_fit(
-    network: Network, buffers: Sequence[Buffer], step: int, needed: int, target: Target
-) -> DoesNotFitError:
-    live = sorted((b for b in buffers if b.first_step <= step <= b.last_step), key=lambda b: -b.bytes)
-    names = ", ".join(f"{b.name.lstrip(chr(0))} ({b.bytes} bytes)" for b in live[:4])
-    return DoesNotFitError(
-        f"{network.layers[step].name}: the tensors that live while it runs do not fit L2",
-        why=f"they need {needed} bytes, {target.l2_bytes} are available on target {target.name}; "
-        f"the largest: {names}",
+def _check_l3(network: Network, loads: Sequence[LayerLoad], total: int, target: Target) -> None:
+    if total <= target.l3.bytes:
+        return
+    largest = max(range(len(loads)), key=lambda i: loads[i].bytes)
+    raise DoesNotFitError(
+        f"{network.name}: the weights do not fit L3",
+        why=f"they need {total} bytes, {target.l3.bytes} are available on target {target.name}; "
+        f"the largest are those of {network.layers[largest].name} ({loads[largest].bytes} bytes)",
         where="lowering: memory plan",
-        hint=f"save at least {needed - target.l2_bytes} bytes with fewer bits or a smaller input",
+        hint=f"save at least {total - target.l3.bytes} bytes with fewer weight bits",
     )
 
 
-def _l3_waits(
-    reads: Sequence[float], steps: Sequence[int], layer_cycles: Sequence[float]
-) -> tuple[float, ...]:
-    """Replays the run: starting a read waits for the one before, a layer with weights for all started."""
-    waits = []
-    now = done = 0.0
-    for step, cycles in enumerate(layer_cycles):
-        start = now
-        starting = [layer for layer in range(len(reads)) if reads[layer] and steps[layer] == step]
-        if step in starting:
-            now = max(now, done)
-            done = now + reads[step]
-        if reads[step]:
-            now = max(now, done)
-        for layer in starting:
-            if layer != step:
-                now = max(now, done)
-                done = now + reads[layer]
-        waits.append(now - start)
-        now += cycles
-    return tuple(waits)
+def greedy_placement(problem: MemoryProblem) -> Placement | None:
+    """Activations first, then slice after slice, each read as early as there is room; None if one has none.
+
+    Several orders of placing the activations are tried; the plan with the shortest wait wins.
+    """
+    best: Placement | None = None
+    for order in ORDERS:
+        offsets = _place_in_order(sorted(problem.activations, key=order))
+        if peak(problem.activations, offsets) > problem.l2_bytes:
+            continue
+        slices = _place_slices(problem, offsets)
+        if slices is None:
+            continue
+        wait = sum(problem.waits([weights.start for weights in slices]))
+        if best is None or wait < best.wait:
+            bound = min(problem.wait_bound(), wait)
+            best = Placement(offsets, slices, wait, bound, "greedy")
+        if best.wait <= best.bound * ENOUGH:
+            break
+    return best
+
+
+def _place_slices(problem: MemoryProblem, activations: dict[str, int]) -> tuple[WeightSlice, ...] | None:
+    offsets = dict(activations)
+    placed = list(problem.activations)
+    begins = [0.0, *itertools.accumulate(problem.moment_cycles)]
+    result: list[WeightSlice] = []
+    start, done = 0, 0.0
+    for weights, cycles in zip(problem.slices, problem.read_cycles, strict=True):
+        # Before external memory is free there is no use in holding memory for the next read.
+        while start < weights.moment and begins[start + 1] <= done:
+            start += 1
+        found = None
+        for moment in range(start, weights.moment + 1):
+            candidate = dataclasses.replace(weights, start=moment)
+            offset = best_hole(candidate.buffer, placed, offsets)
+            if offset + aligned(weights.bytes) <= problem.l2_bytes:
+                found = dataclasses.replace(candidate, l2_offset=offset)
+                break
+        if found is None:
+            return None
+        start, done = found.start, max(done, begins[found.start]) + cycles
+        late = max(0.0, done - begins[weights.moment])
+        begins[weights.moment + 1 :] = [begin + late for begin in begins[weights.moment + 1 :]]
+        offsets[found.buffer.name] = found.l2_offset
+        placed.append(found.buffer)
+        result.append(found)
+    return tuple(result)
+
+
+def _does_not_fit(network: Network, loads: Sequence[LayerLoad], target: Target) -> DoesNotFitError:
+    """Names the layer whose tensors need most, and the least L2 with which a plan is found."""
+    layers = len(network.layers)
+    activations = activation_buffers(network)
+    smallest = [min(load.blocks, default=0) if load.once else load.bytes for load in loads]
+    weights = [Buffer(f"\0its weights{i}", size, i, i) for i, size in enumerate(smallest) if size > 0]
+    live = live_bytes([*activations, *weights], layers)
+    worst = max(range(layers), key=live.__getitem__)
+    low = max(target.l2_bytes + 1, live[worst])
+    high = max(low, sum(aligned(buffer.bytes) for buffer in [*activations, *weights]))
+    while low < high:
+        middle = (low + high) // 2
+        if _fits(network, loads, dataclasses.replace(target, l2_bytes=middle)):
+            high = middle
+        else:
+            low = middle + 1
+    present = sorted((b for b in activations if b.first <= worst <= b.last), key=lambda b: -b.bytes)
+    names = [f"{b.name} ({b.bytes} bytes)" for b in present[:4]]
+    if smallest[worst] > 0:
+        names.append(f"its weights ({smallest[worst]} bytes at a time)")
+    return DoesNotFitError(
+        f"{network.layers[worst].name}: the tensors that live while it runs do not fit L2",
+        why=f"they need {low} bytes, {target.l2_bytes} are available on target {target.name}; "
+        f"the largest: {', '.join(names)}",
+        where="lowering: memory plan",
+        hint=f"raise l2_bytes to at least {low}, or save {low - target.l2_bytes} bytes with fewer bits or a "
+        "smaller input",
+    )
+
+
+def _fits(network: Network, loads: Sequence[LayerLoad], target: Target) -> bool:
+    return any(
+        greedy_placement(memory_problem(network, loads, target, limit)) is not None for limit in SLICES
+    )

@@ -9,19 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from fbcompile.lowering.kernels import Kernel
-from fbcompile.lowering.network import Layer, WeightedLayer
-from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes
+from fbcompile.lowering.network import Layer
+from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes, weight_block
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
-TILE_CYCLES = 950.0
-"""Cycles of core 0 per tile beside kernel and transfers: tile position, transfers, argument struct.
+TILE_CYCLES = 460.0
+"""Cycles of core 0 per tile beside kernel and transfers: next position, transfers, arguments.
 
-Measured on GVSOC with 1 to 72 tiles a layer: 700 to 1800, mostly instruction cache misses.
+Measured on GVSOC, as the following ones, on MobileNetV1-0.25-96 and -1.0-128; mostly cache misses.
 """
-LAYER_CYCLES = 1600.0
+LOOP_CYCLES = 900.0
+"""Once per layer of several tiles: the loop comes into the instruction cache."""
+LAYER_CYCLES = 900.0
 """The same per layer: entering the layer function with cold caches."""
+COPY_CYCLES = 66.0
+"""Of core 0 per transfer beyond one an operand and tile: slices of pixels of parts of rows are one a row."""
 CONTENTION = 0.05
 """Cycles that the kernels lose per cycle of transfers: the DMA takes L1 banks from the cores."""
 
@@ -195,11 +199,13 @@ class _Operand:
         cycles: DMA cycles of one tile of it.
         bytes: Bytes of one tile of it, in the mean.
         loads: How often one is moved.
+        copies: Transfers of one tile.
     """
 
     cycles: Numbers
     bytes: Numbers
     loads: Numbers
+    copies: Numbers
 
     def split(self, tiles: Numbers) -> tuple[Numbers, Numbers]:
         """Cycles if moved for every tile, and cycles if moved for some; one of both is 0."""
@@ -208,7 +214,13 @@ class _Operand:
 
 
 def candidate_costs(
-    layer: Layer, kernel: Kernel, geometry: LayerGeometry, granule: int, dma: DmaCost, all_columns: bool
+    layer: Layer,
+    kernel: Kernel,
+    geometry: LayerGeometry,
+    granule: int,
+    dma: DmaCost,
+    all_columns: bool,
+    weights_once: bool = False,
 ) -> Candidates:
     """Costs of all candidates of one layer.
 
@@ -219,19 +231,19 @@ def candidate_costs(
         granule: Multiple of the channels of a tile.
         dma: Cost of transfers.
         all_columns: Try every balanced column size instead of a few.
+        weights_once: Only tilings that load every weight once, which can be streamed through L2.
     """
     outputs = geometry.output.channels
     channels = (
         [outputs] if geometry.family == "pixelwise" else balanced_sizes(outputs, granule, aligned=(2, 4))
     )
-    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels)
-    weight_sizes = [size[grid.pick] for size in _weight_bytes(layer, kernel, channels)]
-    all_weights = sum(int(size[0]) for size in _weight_bytes(layer, kernel, [outputs]))
+    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels, 1 if weights_once else 2)
+    weight_sizes, all_weights = _weight_bytes(layer, kernel, channels)
     source = _input_operand(grid, dma)
-    weights = _weight_operand(grid, dma, all_weights)
+    weights = _weight_operand(grid, dma, all_weights[grid.pick])
     target = _output_operand(grid, dma)
     every, extra = (a + b for a, b in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True))
-    sizes = _buffer_sizes(grid, channels, source, weight_sizes)
+    sizes = _buffer_sizes(grid, channels, source, weight_sizes[grid.pick])
     used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
     traffic = sum(
         (operand.loads * operand.bytes for operand in (source, weights, target)), np.zeros(used.shape)
@@ -247,16 +259,23 @@ def candidate_costs(
         every_load=every,
         outer_load=extra,
         store=target.cycles,
-        overhead=LAYER_CYCLES + grid.tiles * TILE_CYCLES + CONTENTION * traffic / dma.bytes_per_cycle,
+        overhead=_overhead(grid, source, target) + CONTENTION * traffic / dma.bytes_per_cycle,
         l1_bytes=used,
         traffic_bytes=np.rint(traffic).astype(np.int64),
         sizes=sizes,
     )
 
 
-def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int]) -> _Grid:
+def _overhead(grid: _Grid, *operands: _Operand) -> Numbers:
+    """Cycles of core 0 beside kernels and transfers."""
+    loop = np.where(grid.tiles > 1, LOOP_CYCLES, 0.0)
+    rows = sum((operand.loads * (operand.copies - 1) for operand in operands), np.zeros(grid.tiles.shape))
+    return LAYER_CYCLES + loop + grid.tiles * TILE_CYCLES + rows * COPY_CYCLES
+
+
+def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int], orders: int) -> _Grid:
     rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
-    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), 2, 2)).reshape(5, -1)
+    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), orders, 2)).reshape(5, -1)
     row_tiles, row_sum, row_largest = _axis_numbers(geometry.rows, rows)
     column_tiles, column_sum, column_largest = _axis_numbers(geometry.columns, columns)
     size_channels = np.array(channels)[c]
@@ -280,13 +299,14 @@ def _axis_numbers(axis: Axis, sizes: list[int]) -> tuple[Numbers, Numbers, Numbe
     return numbers[:, 0], numbers[:, 1], numbers[:, 2]
 
 
-def _tile_transfer(
-    grid: _Grid, dma: DmaCost, rows: Numbers, pixels: Numbers, data: Numbers, sliced: Any
-) -> Numbers:
-    """Cycles to move a tile: slices of pixels are a line each, parts of rows too, whole rows are one line."""
+def _tile_operand(
+    grid: _Grid, dma: DmaCost, rows: Numbers, pixels: Numbers, data: Numbers, loads: Numbers, sliced: Any
+) -> _Operand:
+    """Transfers of a tile: slices of pixels are a line each, parts of rows too, whole rows are one line."""
     narrow = grid.counts[1] > 1
     lines = np.where(sliced, pixels, np.where(narrow, rows, 1.0))
-    return dma.cycles(np.where(sliced & narrow, rows, 1.0), lines, data)
+    copies = np.where(sliced & narrow, rows, 1.0)
+    return _Operand(dma.cycles(copies, lines, data), data, loads, copies)
 
 
 def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
@@ -295,25 +315,23 @@ def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     pixels = grid.input_rows[0] * grid.input_columns[0] / spatial
     rows = grid.input_rows[0] / grid.counts[0]
     if geometry.family == "pixelwise":
-        parts = [pixels * tensor.pixel_bytes for tensor in geometry.inputs]
-        cycles = sum(
-            (_tile_transfer(grid, dma, rows, pixels, part, False) for part in parts), np.zeros(tiles.shape)
-        )
-        return _Operand(cycles, sum(parts, np.zeros(tiles.shape)), tiles)
+        data = pixels * sum(tensor.pixel_bytes for tensor in geometry.inputs)
+        copies = np.full(tiles.shape, float(len(geometry.inputs)))
+        return _Operand(dma.cycles(copies, copies, data), data, tiles, copies)
     data = pixels * geometry.inputs[0].pixel_bytes
     if geometry.family == "channelwise":
         data = data / channel_tiles
-        return _Operand(_tile_transfer(grid, dma, rows, pixels, data, channel_tiles > 1), data, tiles)
+        return _tile_operand(grid, dma, rows, pixels, data, tiles, channel_tiles > 1)
     loads = np.where(grid.stationary & (spatial > 1) & (channel_tiles > 1), tiles, spatial)
-    return _Operand(_tile_transfer(grid, dma, rows, pixels, data, False), data, loads)
+    return _tile_operand(grid, dma, rows, pixels, data, loads, False)
 
 
-def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: int) -> _Operand:
+def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
     channel_tiles = grid.counts[2]
     data = all_bytes / channel_tiles
-    copies = np.full(data.shape, 3.0 if all_bytes else 0.0)
+    copies = np.where(all_bytes > 0, 1.0, 0.0)
     loads = np.where(grid.stationary | (channel_tiles == 1), channel_tiles, grid.tiles)
-    return _Operand(dma.cycles(copies, copies, data), data, loads)
+    return _Operand(dma.cycles(copies, copies, data), data, loads, copies)
 
 
 def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
@@ -321,11 +339,11 @@ def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     pixels = geometry.rows.output_size * geometry.columns.output_size / grid.spatial
     rows = geometry.rows.output_size / grid.counts[0]
     data = pixels * geometry.output.pixel_bytes / grid.counts[2]
-    return _Operand(_tile_transfer(grid, dma, rows, pixels, data, grid.counts[2] > 1), data, grid.tiles)
+    return _tile_operand(grid, dma, rows, pixels, data, grid.tiles, grid.counts[2] > 1)
 
 
 def _buffer_sizes(
-    grid: _Grid, channels: list[int], source: _Operand, weights: list[Integers]
+    grid: _Grid, channels: list[int], source: _Operand, weights: Integers
 ) -> dict[str, tuple[Integers, Integers]]:
     """Bytes and copies of each L1 buffer: two copies of what is moved more than once, if double buffered."""
 
@@ -341,15 +359,14 @@ def _buffer_sizes(
         pixel = tensor.pixel_bytes if geometry.family == "pixelwise" else input_slices
         sizes[f"input_{number}"] = (pixels * pixel, copies(source.loads))
     sizes["output"] = (grid.sizes[0] * grid.sizes[1] * output_slices, copies(grid.tiles))
-    for name, size in zip(("weights", "scale", "addend"), weights, strict=True):
-        sizes[name] = (size, copies(grid.counts[2]))
+    sizes["weights"] = (weights, copies(grid.counts[2]))
     return sizes
 
 
-def _weight_bytes(layer: Layer, kernel: Kernel, channels: list[int]) -> tuple[Integers, ...]:
-    """Bytes of weights, scales and addends of that many output channels; zeros for layers without."""
-    if not isinstance(layer, WeightedLayer):
-        return tuple(np.zeros(len(channels), dtype=np.int64) for _ in range(3))
-    weights = np.array([kernel.weight_bytes(layer, n) for n in channels], dtype=np.int64)
-    numbers = np.array(channels, dtype=np.int64)
-    return weights, 8 * numbers, (8 if layer.requantization.wide else 4) * numbers
+def _weight_bytes(layer: Layer, kernel: Kernel, channels: list[int]) -> tuple[Integers, Integers]:
+    """For each tile size: bytes of a block of so many output channels, and of all blocks of the layer."""
+    total = layer.output.channels
+    blocks = [weight_block(layer, kernel, n).bytes for n in channels]
+    rests = [weight_block(layer, kernel, total % n).bytes for n in channels]
+    sums = [total // n * block + rest for n, block, rest in zip(channels, blocks, rests, strict=True)]
+    return np.array(blocks, dtype=np.int64), np.array(sums, dtype=np.int64)

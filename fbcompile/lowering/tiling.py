@@ -4,7 +4,8 @@ The choice has few dimensions (rows, columns, channels, loop order, double buffe
 table of the kernels' own costs, so the exact minimum over all candidates is found by enumeration with bounds:
 transfers and bytes of every candidate at once with numpy, compute cycles only for candidates whose bound is
 below the best found. The order and the limit are fixed, so the result is the same on every machine; the gap
-to the bound is reported.
+to the bound is reported. A constraint solver would not help: the cost is neither linear nor a small table
+(the kernels' costs are functions), and a layer's few thousand candidates are weighed in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ from typing import Literal, TypeAlias
 
 from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.kernels import Kernel, Tile
-from fbcompile.lowering.network import ConcatLayer, Layer, WeightedLayer
+from fbcompile.lowering.network import ConcatLayer, Layer
 from fbcompile.lowering.tile_cost import Candidates, DmaCost, candidate_costs
-from fbcompile.lowering.tile_geometry import GUARD_BYTES, LayerGeometry, Span, layer_geometry, padded_bytes
+from fbcompile.lowering.tile_geometry import (
+    GUARD_BYTES,
+    LayerGeometry,
+    Span,
+    layer_geometry,
+    padded_bytes,
+    weight_block,
+)
 from fbcompile.targets.target import Target
 
 LoopOrder: TypeAlias = Literal["weight_stationary", "activation_stationary"]
@@ -31,7 +39,7 @@ class L1Buffer:
     """One buffer of a layer in L1.
 
     Attributes:
-        name: ``input_0``.., ``output``, ``weights``, ``scale``, ``addend``, ``scratch``.
+        name: ``input_0``.., ``output``, ``weights`` (with scales and addends), ``scratch``.
         offset: Bytes from the start of the L1 arena.
         bytes: Size of one copy, a multiple of 16; the guard follows each copy.
         copies: 2 if double buffered.
@@ -123,6 +131,12 @@ class LayerTiling:
         """All tiles."""
         return self.row_tiles * self.column_tiles * self.channel_tiles
 
+    @property
+    def weights_once(self) -> bool:
+        """True if every block of weights is loaded from L2 once, one after the other."""
+        spatial = self.row_tiles * self.column_tiles
+        return self.loop_order == "weight_stationary" or self.channel_tiles == 1 or spatial == 1
+
     def buffer(self, name: str) -> L1Buffer | None:
         """The L1 buffer of that name, if the layer has one."""
         return next((buffer for buffer in self.buffers if buffer.name == name), None)
@@ -196,13 +210,14 @@ def channel_granule(layer: Layer, kernel: Kernel) -> int:
     return math.lcm(8 // min(widths), max(kernel.channel_block, 1))
 
 
-def tile_layer(layer: Layer, kernel: Kernel, target: Target) -> LayerTiling:
+def tile_layer(layer: Layer, kernel: Kernel, target: Target, *, weights_once: bool = False) -> LayerTiling:
     """Cuts one layer for L1.
 
     Args:
         layer: Any layer that ``kernel`` computes.
         kernel: Gives scratch sizes, weight sizes and compute cycles of tiles.
         target: L1 size, cores and DMA.
+        weights_once: Load every weight from L2 once, so that L2 need not hold all of them.
 
     Returns:
         The candidate with the fewest predicted cycles.
@@ -215,7 +230,7 @@ def tile_layer(layer: Layer, kernel: Kernel, target: Target) -> LayerTiling:
     granule = channel_granule(layer, kernel)
     smallest = 0
     for all_columns in (False, True):
-        candidates = candidate_costs(layer, kernel, search.geometry, granule, dma, all_columns)
+        candidates = candidate_costs(layer, kernel, search.geometry, granule, dma, all_columns, weights_once)
         best, needed = _best(search, candidates, target.l1_bytes)
         if best is not None:
             return _describe(search, candidates, *best)
@@ -291,7 +306,4 @@ def _describe(
 
 def _once_bytes(layer: Layer, kernel: Kernel) -> int:
     activations = sum(tensor.bytes for tensor in layer.inputs) + layer.output.bytes
-    if not isinstance(layer, WeightedLayer):
-        return activations
-    constants = (16 if layer.requantization.wide else 12) * layer.output.channels
-    return activations + kernel.weight_bytes(layer, layer.output.channels) + constants
+    return activations + weight_block(layer, kernel, layer.output.channels).bytes

@@ -32,7 +32,7 @@ class CompileOptions:
         target: Target name, or path of a TOML file.
         out: Output folder.
         data: npz file or ``package.module:function``; None for data-free calibration.
-        bits: ``8``, ``4``, ``2`` or a bits.json; skips the search.
+        bits: ``8``, ``4``, ``2``, ``mixed`` (``graph/mixed_bits.py``) or a bits.json; skips the search.
         stop_after: Last stage to run.
         start_from: First stage to run.
         seed: Seed of every random choice.

@@ -46,7 +46,10 @@ def prepare(options: CompileOptions, reporter: Reporter | None = None) -> RunSta
 
         check_tools(gvsoc=options.gvsoc is not None)
     table = LatencyTable.load(target.name)
-    return RunState(options, target, model, data, folder, reporter or LoggingReporter(), table)
+    reporter = reporter or LoggingReporter()
+    if unusable := table.unusable(target):
+        reporter.warning(f"latency table of {target.name}: {unusable}")
+    return RunState(options, target, model, data, folder, reporter, table)
 
 
 def compile_model(options: CompileOptions, reporter: Reporter | None = None) -> RunState:

@@ -90,11 +90,11 @@ def profile(
     machine_description(gvsoc, target)
     wanted = _checked(keys, target)
     stem = table_stem(out_csv)
-    rows, provenance = _resume(stem, _provenance(target, gvsoc, command))
+    rows, origin = _resume(stem, provenance(target, gvsoc, command))
     missing = [key for key in wanted if key not in rows]
     say = progress or (lambda _: None)
     say(f"{len(wanted)} keys, {len(wanted) - len(missing)} measured already")
-    session = _Session(rows, provenance, stem, len(missing), say)
+    session = _Session(rows, origin, stem, len(missing), say)
     with tempfile.TemporaryDirectory(prefix="fbcompile-objects-") as folder:
         bench = Bench(target, gvsoc, Path(folder) / "objects")
         try:
@@ -114,7 +114,7 @@ def profile(
             where=_WHERE,
             hint="this is a bug of fbcompile; the rows of all other layers are saved",
         )
-    table = LatencyTable(rows, [provenance])
+    table = LatencyTable(rows, [origin])
     return ProfileResult(table, path, session.measured, len(wanted) - len(missing), session.refused)
 
 
@@ -252,7 +252,8 @@ def _checked(keys: Iterable[LatencyKey], target: Target) -> list[LatencyKey]:
     return wanted
 
 
-def _provenance(target: Target, gvsoc: GvsocInstall, command: str | None) -> Provenance:
+def provenance(target: Target, gvsoc: GvsocInstall, command: str | None = None) -> Provenance:
+    """How rows are measured now; ``command`` is this process's command line if none is given."""
     return Provenance(
         target=target.name,
         cores=target.cores,

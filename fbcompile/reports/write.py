@@ -54,7 +54,9 @@ def report(state: RunState, rows: list[LayerRow]) -> dict[str, Any]:
             "l1_bytes": state.target.l1_bytes,
             "l2_bytes": state.target.l2_bytes,
         },
-        "latency_table": state.table.description(),
+        "latency_table": "; ".join(
+            text for text in (state.table.description(), state.table.unusable(state.target)) if text
+        ),
         "accuracy": state.accuracy,
         "predicted": {
             "cycles": cycles,

@@ -27,6 +27,36 @@ _WHERE = "verify"
 
 
 @dataclasses.dataclass(frozen=True)
+class Cycles:
+    """Cycles of one layer or network on GVSOC.
+
+    Attributes:
+        total: From the end of the layer before to its own end.
+        compute: In kernels.
+        dma_wait: Waiting for transfers between L2 and L1.
+        l3_wait: Waiting for external memory.
+    """
+
+    total: int
+    compute: int
+    dma_wait: int
+    l3_wait: int
+
+    @property
+    def overhead(self) -> int:
+        """The rest: tile loops, DMA programming, starting kernels' arguments."""
+        return self.total - self.compute - self.dma_wait - self.l3_wait
+
+    def __add__(self, other: Cycles) -> Cycles:
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Cycles(*(left + right for left, right in pairs))
+
+    def as_dict(self) -> dict[str, int]:
+        """The fields and the overhead."""
+        return dataclasses.asdict(self) | {"overhead": self.overhead}
+
+
+@dataclasses.dataclass(frozen=True)
 class LayerCheck:
     """What was compared of one layer.
 
@@ -34,13 +64,13 @@ class LayerCheck:
         layer: Name.
         tensor: Name of its output in the ONNX model.
         elements: Elements of one image.
-        cycles: (total, compute, dma_wait, l3_wait) on GVSOC, mean over the images; None if GVSOC did not run.
+        cycles: On GVSOC, mean over the images; None if GVSOC did not run.
     """
 
     layer: str
     tensor: str
     elements: int
-    cycles: tuple[int, int, int, int] | None
+    cycles: Cycles | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +78,7 @@ class VerificationReport:
     """A passed verification; a failed one is a ``NumericsError``.
 
     Attributes:
-        host_images: Images that were compared with the host C.
+        host_images: Images that were compared with the host C; 0 if it did not run.
         sanitized: True if address and undefined-behaviour sanitizers were on.
         gvsoc_images: Images that were compared with GVSOC; 0 if it did not run.
         layers: In execution order.
@@ -65,28 +95,42 @@ class VerificationReport:
         return (self.host_images + self.gvsoc_images) * sum(layer.elements for layer in self.layers)
 
     @property
-    def total_cycles(self) -> int | None:
+    def cycles(self) -> Cycles | None:
         """Cycles of one inference on GVSOC; None if it did not run."""
-        cycles = [layer.cycles[0] for layer in self.layers if layer.cycles is not None]
-        return sum(cycles) if cycles else None
+        found = [layer.cycles for layer in self.layers if layer.cycles is not None]
+        return sum(found, Cycles(0, 0, 0, 0)) if found else None
 
     def as_dict(self) -> dict[str, object]:
         """The report as plain data for JSON."""
+        cycles = self.cycles
+        layers = [
+            dataclasses.asdict(layer) | {"cycles": None if layer.cycles is None else layer.cycles.as_dict()}
+            for layer in self.layers
+        ]
         return {
             "equal": True,
             "host_images": self.host_images,
             "sanitized": self.sanitized,
             "gvsoc_images": self.gvsoc_images,
             "elements": self.elements,
-            "gvsoc_cycles": self.total_cycles,
-            "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            "gvsoc_cycles": None if cycles is None else cycles.as_dict(),
+            "layers": layers,
         }
 
     def summary(self) -> str:
         """One line: what was compared with what."""
-        host = f"host C{' with sanitizers' if self.sanitized else ''} on {self.host_images} images"
-        gvsoc = f" = GVSOC on {self.gvsoc_images}" if self.gvsoc_images else "; GVSOC did not run"
-        return f"onnxruntime = {host}{gvsoc}: {self.elements} elements of {len(self.layers)} layers equal"
+        engines = []
+        if self.host_images:
+            engines.append(
+                f"host C{' with sanitizers' if self.sanitized else ''} on {self.host_images} images"
+            )
+        if self.gvsoc_images:
+            engines.append(f"GVSOC on {self.gvsoc_images}")
+        missing = "" if self.gvsoc_images else "; GVSOC did not run"
+        return (
+            f"onnxruntime = {' = '.join(engines)}{missing}: "
+            f"{self.elements} elements of {len(self.layers)} layers equal"
+        )
 
 
 def verify(
@@ -95,6 +139,7 @@ def verify(
     c_dir: Path,
     inputs_int: npt.NDArray[np.integer],
     *,
+    host: bool = True,
     sanitize: bool = True,
     gvsoc: GvsocInstall | Path | None = None,
     target: Target | None = None,
@@ -109,7 +154,8 @@ def verify(
         integer_model: The integer ONNX model, or its file.
         c_dir: The generated C project; not changed.
         inputs_int: Integer inputs (n, C, H, W) or (n, F).
-        sanitize: Build the host program with sanitizers.
+        host: Run the host program.
+        sanitize: Build it with sanitizers.
         gvsoc: The simulator or its install folder, or None to leave it out.
         target: The machine; needed with ``gvsoc``.
         gvsoc_images: How many of the inputs GVSOC runs (a simulation is thousands of times slower than the
@@ -123,27 +169,30 @@ def verify(
     Raises:
         NumericsError: An element differs (the first one is named), or a program failed or gave no output.
         ToolMissingError: A compiler is missing.
-        UsageError: ``gvsoc`` without ``target``, or inputs that do not fit the network.
+        UsageError: ``gvsoc`` without ``target``, nothing to run, or inputs that do not fit the network.
     """
     if gvsoc is not None and target is None:
         raise UsageError("verification on GVSOC needs a target", where=_WHERE)
+    if gvsoc is None and not host:
+        raise UsageError(
+            "neither the host nor GVSOC would run", why="nothing would be compared", where=_WHERE
+        )
     say = progress or (lambda _fraction, _text: None)
     install = find_gvsoc(gvsoc) if isinstance(gvsoc, Path) else gvsoc
     inputs = np.asarray(inputs_int).astype(np.int64)
     on_gvsoc = inputs[: max(1, gvsoc_images)]
+    if not host:
+        inputs = on_gvsoc
     with tempfile.TemporaryDirectory(prefix="fbcompile-verify-") as folder:
         scratch = Path(folder)
         project = copy_project(c_dir, scratch)
-        say(0.0, f"host: {len(inputs)} images{', sanitizers on' if sanitize else ''}")
-        program = build_project(project, Build.HOST_SANITIZED if sanitize else Build.HOST, jobs=2)
-        runs = [
-            (
-                "host C",
-                run_on_host(
-                    program, project, network, inputs, scratch / "host", timeout_seconds=timeout_seconds
-                ),
-            )
-        ]
+        runs = []
+        if host:
+            say(0.0, f"host: {len(inputs)} images{', sanitizers on' if sanitize else ''}")
+            program = build_project(project, Build.HOST_SANITIZED if sanitize else Build.HOST, jobs=2)
+            work = scratch / "host"
+            run = run_on_host(program, project, network, inputs, work, timeout_seconds=timeout_seconds)
+            runs.append(("host C", run))
         if install is not None and target is not None:
             say(0.3, f"GVSOC: {len(on_gvsoc)} images")
             program = build_project(project, Build.GVSOC, jobs=2)
@@ -192,19 +241,16 @@ def _require_equal(
 
 def _report(network: Network, runs: list[tuple[str, ProgramRun]], sanitize: bool) -> VerificationReport:
     by_engine = dict(runs)
-    simulated = by_engine.get("GVSOC")
+    host, simulated = by_engine.get("host C"), by_engine.get("GVSOC")
     checks = []
     for index, layer in enumerate(network.layers):
         cycles = None
         if simulated is not None:
-            total, compute, dma_wait, l3_wait = (
-                int(value) for value in simulated.cycles[:, index].mean(axis=0)
-            )
-            cycles = (total, compute, dma_wait, l3_wait)
+            cycles = Cycles(*(int(value) for value in simulated.cycles[:, index].mean(axis=0)))
         checks.append(LayerCheck(layer.name, layer.output.name, layer.output.elements, cycles))
     return VerificationReport(
-        host_images=by_engine["host C"].images,
-        sanitized=sanitize,
-        gvsoc_images=simulated.images if simulated is not None else 0,
+        host_images=0 if host is None else host.images,
+        sanitized=host is not None and sanitize,
+        gvsoc_images=0 if simulated is None else simulated.images,
         layers=tuple(checks),
     )

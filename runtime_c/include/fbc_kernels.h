@@ -48,8 +48,8 @@ typedef struct {
     uint16_t output_height;
     uint16_t output_width;
     uint16_t output_channels;
-    uint8_t kernel_height;
-    uint8_t kernel_width;
+    uint16_t kernel_height;
+    uint16_t kernel_width;
     uint8_t stride_height;
     uint8_t stride_width;
     uint8_t pad_top;  /* rows of zeros above the tile: 0 for tiles that do not touch the border */
@@ -93,8 +93,8 @@ typedef struct {
     uint16_t channels;
     uint16_t output_height;
     uint16_t output_width;
-    uint8_t kernel_height;
-    uint8_t kernel_width;
+    uint16_t kernel_height;
+    uint16_t kernel_width;
     uint8_t stride_height;
     uint8_t stride_width;
     uint8_t pad_top;
@@ -154,10 +154,22 @@ uint32_t fbc_linear_macload_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_linear_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args);
 
-/* Depthwise 3x3, 8-bit activations, channels a multiple of 4, stride 1 or 2 in both directions, not wide, outputs of at
- * most 8 bits; weights "depthwise" of any width. Fast with XpulpV2, portable twin elsewhere. The input is aligned to 4
- * bytes. scratch: at least fbc_depthwise_3x3_scratch_bytes(args), a strip of transposed input per core. */
-void fbc_depthwise_3x3(void *args); /* fbc_conv_args */
-uint32_t fbc_depthwise_3x3_scratch_bytes(const fbc_conv_args *args);
+/* Depthwise 3x3, channels a multiple of 4, stride 1 or 2 in both directions, not wide; weights "depthwise" of any width,
+ * outputs of the width that the name says. Input HWC of any width, or channel-first with 8 bits. Fast with XpulpV2,
+ * portable twins elsewhere. The input is aligned to 4 bytes; of a channel-first one up to 3 bytes behind are read and not
+ * used. scratch: at least *_scratch_bytes(args), the bordered input planes of a band of four channels per core. */
+void fbc_depthwise_3x3_to_8(void *args); /* fbc_conv_args */
+void fbc_depthwise_3x3_to_4(void *args);
+void fbc_depthwise_3x3_to_2(void *args);
+uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
+
+/* Layers without weights, any channels: fast with XpulpV2, portable twins elsewhere. Add and concat write at most 8
+ * bits, clipped to [0, high] or [-high - 1, high]; concat is not wide and has no clamp. */
+void fbc_add_fours(void *args);          /* fbc_add_args */
+void fbc_max_pool_words(void *args);     /* fbc_pool_args */
+void fbc_average_pool_words(void *args); /* fbc_pool_args */
+void fbc_concat_fours(void *args);       /* fbc_concat_args */
 
 #endif

@@ -5,14 +5,24 @@
 
 #include "fbc_platform.h"
 
+/* A slice of weights, and what external memory may do from the moment on in which its use begins: the memory of the
+ * slice before is free then. Layers without weights have one of these too, without a slice. */
+typedef struct {
+    uint32_t weights; /* offset of the slice in the L2 arena */
+    uint32_t allowed; /* transfers that may happen now, see fbc_l3_allow */
+    uint32_t needed;  /* transfers that must have happened */
+} fbc_slice;
+
 /* Arguments of a layer function, and what it reports. */
 typedef struct {
     uint8_t *const *inputs;   /* tensors in L2 */
     uint8_t *output;          /* tensor in L2 */
-    uint8_t *weights;         /* in L2: weights | multipliers | addends */
+    uint8_t *weights;         /* present slice in L2: blocks of channel tiles, each weights | scales | addends */
+    const fbc_slice *slices;  /* the following ones */
     uint8_t *l1;              /* the layer's part of the L1 arena, 16-byte aligned */
     uint32_t compute_cycles;  /* out: inside kernels */
     uint32_t dma_wait_cycles; /* out: waiting for transfers between L2 and L1 */
+    uint32_t l3_wait_cycles;  /* out: waiting for weights from L3 */
     uint32_t guard_broken;    /* out: 1 if a guard zone was overwritten (builds with FBC_GUARD only) */
 } fbc_layer_args;
 
@@ -23,21 +33,18 @@ typedef struct {
     uint32_t pad;
 } fbc_span;
 
-/* A tensor in L2: rows of `width` pixels of `pixel_bytes` bytes. */
-typedef struct {
-    uint8_t *data;
-    uint32_t width;
-    uint32_t pixel_bytes;
-} fbc_tensor;
-
 static inline uint32_t fbc_min(uint32_t a, uint32_t b) {
     return a < b ? a : b;
 }
 
-/* The index-th tile of `size` out of `total`; the last one is what is left. */
-static inline fbc_span fbc_tile_span(uint32_t index, uint32_t size, uint32_t total) {
-    const fbc_span span = {index * size, fbc_min(size, total - index * size), 0u};
-    return span;
+/* Goes on to the next tile of `size` out of `total`, the last one with what is left. After the last it starts again and
+ * returns 0. */
+static inline int fbc_next_span(fbc_span *span, uint32_t size, uint32_t total) {
+    const uint32_t first = span->first + size;
+    const int more = first < total;
+    span->first = more ? first : 0u;
+    span->count = fbc_min(size, total - span->first);
+    return more;
 }
 
 /* The inputs that outputs `output` read, clipped to the tensor of `size` rows (or columns). */
@@ -50,59 +57,45 @@ static inline fbc_span fbc_input_span(fbc_span output, uint32_t kernel, uint32_t
     return span;
 }
 
-/* Moves a tile of rows x columns x bytes [byte, byte + bytes) of every pixel; the tile is dense in L1. */
-static inline void fbc_move_tile(void (*dma)(const fbc_dma_copy *), const fbc_tensor *tensor, uint8_t *l1,
-                                 fbc_span rows, fbc_span columns, uint32_t byte, uint32_t bytes) {
-    const uint32_t row_bytes = tensor->width * tensor->pixel_bytes;
-    fbc_dma_copy copy = {
-        .l1 = l1,
-        .l2 = tensor->data + rows.first * row_bytes + columns.first * tensor->pixel_bytes + byte,
-        .line_bytes = bytes,
-        .lines = rows.count * columns.count,
-        .l2_stride = tensor->pixel_bytes,
-    };
-    if (copy.lines == 0u) {
-        return; /* all outside of the tensor */
-    }
-    if (bytes == tensor->pixel_bytes) {
-        /* Whole pixels: a row is one line, whole rows are one line together. */
-        copy.line_bytes = columns.count * bytes;
-        copy.lines = rows.count;
-        copy.l2_stride = row_bytes;
-        if (copy.line_bytes == row_bytes) {
-            copy.line_bytes *= rows.count;
-            copy.lines = 1u;
-        }
-    } else if (columns.count != tensor->width) {
-        /* Slices of pixels of parts of rows: one transfer a row. */
-        copy.lines = columns.count;
-        for (uint32_t row = 1u; row < rows.count; row++) {
-            dma(&copy);
-            copy.l1 = (uint8_t *)copy.l1 + columns.count * bytes;
-            copy.l2 = (uint8_t *)copy.l2 + row_bytes;
-        }
-    }
-    dma(&copy);
+/* `bytes` consecutive bytes. */
+static inline fbc_dma_copy fbc_bytes(uint8_t *l1, uint8_t *l2, uint32_t bytes) {
+    const fbc_dma_copy copy = {.l1 = l1, .l2 = l2, .line_bytes = bytes, .lines = 1u, .l2_stride = bytes};
+    return copy;
 }
 
-/* Moves `bytes` consecutive bytes. */
-static inline void fbc_move_bytes(void (*dma)(const fbc_dma_copy *), uint8_t *l1, uint8_t *l2, uint32_t bytes) {
-    const fbc_dma_copy copy = {.l1 = l1, .l2 = l2, .line_bytes = bytes, .lines = 1u, .l2_stride = bytes};
-    dma(&copy);
+/* `lines` lines of `line_bytes`, `l2_stride` apart in L2. */
+static inline fbc_dma_copy fbc_lines(uint8_t *l1, uint8_t *l2, uint32_t line_bytes, uint32_t lines,
+                                     uint32_t l2_stride) {
+    const fbc_dma_copy copy = {.l1 = l1, .l2 = l2, .line_bytes = line_bytes, .lines = lines, .l2_stride = l2_stride};
+    return copy;
+}
+
+/* The copy of one row of slices of pixels, for each of `rows` rows that are `row_bytes` apart in L2. */
+static inline void fbc_copy_rows(void (*dma)(const fbc_dma_copy *), fbc_dma_copy copy, uint32_t rows,
+                                 uint32_t row_bytes) {
+    for (; rows != 0u; rows--) {
+        dma(&copy);
+        copy.l1 = (uint8_t *)copy.l1 + copy.lines * copy.line_bytes;
+        copy.l2 = (uint8_t *)copy.l2 + row_bytes;
+    }
+}
+
+/* Begins with the next slice of weights: waits until it is in L2, and lets external memory fill what was freed. */
+static inline void fbc_next_slice(fbc_layer_args *layer) {
+    const fbc_slice *now = layer->slices++;
+    fbc_l3_allow(now->allowed);
+    layer->l3_wait_cycles += fbc_l3_wait(now->needed);
+    layer->weights = fbc_l2_arena + now->weights;
 }
 
 /* Runs a kernel on all cores. */
 static inline void fbc_run_kernel(fbc_layer_args *layer, void (*kernel)(void *), void *args) {
-    const uint32_t start = fbc_cycles();
-    fbc_parallel(kernel, args);
-    layer->compute_cycles += fbc_cycles() - start;
+    layer->compute_cycles += fbc_parallel(kernel, args);
 }
 
-/* Waits for all transfers. */
-static inline void fbc_wait_tiles(fbc_layer_args *layer) {
-    const uint32_t start = fbc_cycles();
-    fbc_dma_wait();
-    layer->dma_wait_cycles += fbc_cycles() - start;
+/* Waits for a group of copies. */
+static inline void fbc_wait_copies(fbc_layer_args *layer, uint32_t group) {
+    layer->dma_wait_cycles += fbc_dma_wait_group(group);
 }
 
 #ifndef FBC_GUARD

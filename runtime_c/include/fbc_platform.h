@@ -15,8 +15,8 @@
 uint32_t fbc_core_id(void);
 uint32_t fbc_core_count(void);
 
-/* Runs kernel(args) once on every core; returns when all are done. */
-void fbc_parallel(void (*kernel)(void *), void *args);
+/* Runs kernel(args) once on every core; returns when all are done, the cycles it took. */
+uint32_t fbc_parallel(void (*kernel)(void *), void *args);
 
 /* A copy between L2 (or any outer memory) and L1: `lines` lines of `line_bytes`, dense in L1, `l2_stride` apart in L2.
  */
@@ -28,14 +28,31 @@ typedef struct {
     uint32_t l2_stride;
 } fbc_dma_copy;
 
-/* Starts a copy and returns at once. fbc_dma_wait waits for all copies that were started before it. */
+/* Starts a copy and returns at once. */
 void fbc_dma_in(const fbc_dma_copy *copy);  /* L2 -> L1 */
 void fbc_dma_out(const fbc_dma_copy *copy); /* L1 -> L2 */
+/* Copies since the last call form a group, which fbc_dma_wait_group waits for, once; it returns the cycles it waited.
+ * At most 8 groups may be open. */
+uint32_t fbc_dma_group(void);
+uint32_t fbc_dma_wait_group(uint32_t group);
+/* Waits for all copies that were started before it. */
 void fbc_dma_wait(void);
 
-/* External memory. Starts a read of `bytes` at byte address `l3` into L2; fbc_l3_wait waits for all started reads. */
-void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes);
-void fbc_l3_wait(void);
+/* A transfer between external memory and the L2 arena. */
+typedef struct {
+    uint32_t l2; /* offset in fbc_l2_arena */
+    uint32_t l3; /* byte address */
+    uint32_t bytes;
+    uint32_t write; /* 1: L2 -> L3, 0: L3 -> L2 */
+} fbc_l3_transfer;
+
+/* External memory works through a list of transfers in its order, beside the cluster, as far as it is allowed to.
+ * fbc_l3_begin waits for what was allowed of the list before, then takes a new one (NULL: none), nothing of it allowed
+ * yet. fbc_l3_allow: the first `count` may happen now; it never goes back. fbc_l3_wait waits until these have happened
+ * and returns the cycles it waited. */
+void fbc_l3_begin(const fbc_l3_transfer *list);
+void fbc_l3_allow(uint32_t count);
+uint32_t fbc_l3_wait(uint32_t count);
 /* Before the run: copies a file of the host into external memory at address 0. Returns 0, or -1 if it cannot be read.
  */
 int fbc_l3_load_file(const char *path, uint32_t bytes);

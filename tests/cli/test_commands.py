@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,8 +41,14 @@ def test_targets(tell: Tell) -> None:
 
 def test_ops_cover_every_width_on_every_target(tell: Tell) -> None:
     for name in ("xpulpnn", "xpulpv2", "rv32imc"):
-        rows = [line for line in tell("ops", "--target", name).splitlines() if line]
-        assert len(rows) == 5 * 9 + 2 * 3
+        listed = json.loads(tell("ops", "--target", name, "--json"))["combinations"]
+        found = {(one["operator"], one["activation"], one["weight"], one["output"]) for one in listed}
+        assert len(found) == len(listed)
+        for operator in ("conv", "conv 1x1", "depthwise 3x3", "depthwise 5x5", "linear"):
+            assert sum(one[0] == operator for one in found) == 6 * 3 * 4
+        assert sum(one[0] == "add" for one in found) >= 6 * 6 * 3
+    assert "fbc_conv_portable" in tell("ops", "--target", "rv32imc")
+    assert "xpulpnn   fbc_" in tell("ops")
 
 
 def test_passes(tell: Tell) -> None:

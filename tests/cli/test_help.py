@@ -18,6 +18,17 @@ def test_help_names_the_commands() -> None:
     text = subprocess.run(
         [sys.executable, "-m", "fbcompile.cli.main", "--help"], capture_output=True, text=True, check=True
     ).stdout
-    for command in ("compile", "verify", "demo", "run", "passes", "targets", "ops", "doctor", "profile"):
+    for command in (
+        "compile",
+        "verify",
+        "demo",
+        "run",
+        "passes",
+        "targets",
+        "ops",
+        "doctor",
+        "profile",
+        "bench",
+    ):
         assert command in text
     assert "Exit codes" in text

@@ -8,7 +8,7 @@ from rows_for_tests import conv_shape, grid, key, provenance
 from fbcompile.errors import UsageError
 from fbcompile.latency.rows import Measurement
 from fbcompile.latency.table import LatencyTable, Source
-from fbcompile.targets import target_names
+from fbcompile.targets import load_target, target_names
 
 
 def test_measured_row_is_returned_as_measured():
@@ -143,3 +143,16 @@ def test_shipped_tables_load(name):
 def test_extra_tables_win(tmp_path):
     path = LatencyTable({key(l1_bytes=50_000): Measurement(7, 5, 1)}, [provenance()]).write(tmp_path / "t")
     assert LatencyTable.load("xpulpnn", [path]).lookup(key()).cycles == 7
+
+
+def test_rows_of_other_cores_or_memory_are_said_to_be_of_no_use():
+    target = load_target("xpulpnn")
+    one = key(cores=target.cores, l1_bytes=target.l1_bytes)
+    assert LatencyTable({one: Measurement(1000, 700, 200)}).unusable(target) == ""
+    assert LatencyTable({}).unusable(target) == ""
+    fewer = load_target("xpulpnn", cores=4, l1_bytes=32_000)
+    said = LatencyTable({one: Measurement(1000, 700, 200)}).unusable(fewer)
+    assert (
+        said
+        == f"measured on 8 cores with {target.l1_bytes} B of L1, not on 4 with 32000 B: all rows are modelled"
+    )

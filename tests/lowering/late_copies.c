@@ -2,14 +2,20 @@
  * generated code that reads a tile before its copy was waited for, or writes into one that is still being copied. */
 #define fbc_dma_in now_dma_in
 #define fbc_dma_out now_dma_out
+#define fbc_dma_group now_dma_group
+#define fbc_dma_wait_group now_dma_wait_group
 #define fbc_dma_wait now_dma_wait
-#define fbc_l3_read now_l3_read
+#define fbc_l3_begin now_l3_begin
+#define fbc_l3_allow now_l3_allow
 #define fbc_l3_wait now_l3_wait
 #include "../platform/host/fbc_platform_host.c"
 #undef fbc_dma_in
 #undef fbc_dma_out
+#undef fbc_dma_group
+#undef fbc_dma_wait_group
 #undef fbc_dma_wait
-#undef fbc_l3_read
+#undef fbc_l3_begin
+#undef fbc_l3_allow
 #undef fbc_l3_wait
 
 enum { MAXIMUM_COPIES = 4096, GARBAGE = 0xDB };
@@ -17,21 +23,20 @@ enum { MAXIMUM_COPIES = 4096, GARBAGE = 0xDB };
 static struct {
     fbc_dma_copy copy;
     int in;
+    uint32_t group;
 } copies[MAXIMUM_COPIES];
 static uint32_t copies_under_way;
-
-static struct {
-    void *l2;
-    uint32_t l3;
-    uint32_t bytes;
-} reads[MAXIMUM_COPIES];
-static uint32_t reads_under_way;
+static uint32_t open_group;
+static uint32_t late_allowed;
 
 void fbc_dma_in(const fbc_dma_copy *copy);
 void fbc_dma_out(const fbc_dma_copy *copy);
+uint32_t fbc_dma_group(void);
+uint32_t fbc_dma_wait_group(uint32_t group);
 void fbc_dma_wait(void);
-void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes);
-void fbc_l3_wait(void);
+void fbc_l3_begin(const fbc_l3_transfer *list);
+void fbc_l3_allow(uint32_t count);
+uint32_t fbc_l3_wait(uint32_t count);
 
 static void start(const fbc_dma_copy *copy, int in) {
     if (copies_under_way == MAXIMUM_COPIES) {
@@ -39,6 +44,7 @@ static void start(const fbc_dma_copy *copy, int in) {
     }
     copies[copies_under_way].copy = *copy;
     copies[copies_under_way].in = in;
+    copies[copies_under_way].group = open_group;
     copies_under_way++;
     for (uint32_t line = 0; line < copy->lines; line++) {
         if (in) {
@@ -57,31 +63,50 @@ void fbc_dma_out(const fbc_dma_copy *copy) {
     start(copy, 0);
 }
 
-void fbc_dma_wait(void) {
+uint32_t fbc_dma_group(void) {
+    return open_group++;
+}
+
+static void finish_copies(int all, uint32_t group) {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < copies_under_way; i++) {
-        if (copies[i].in) {
+        if (!all && copies[i].group != group) {
+            copies[kept++] = copies[i];
+        } else if (copies[i].in) {
             now_dma_in(&copies[i].copy);
         } else {
             now_dma_out(&copies[i].copy);
         }
     }
-    copies_under_way = 0;
+    copies_under_way = kept;
 }
 
-void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes) {
-    if (reads_under_way == MAXIMUM_COPIES) {
-        abort();
-    }
-    memset(l2, GARBAGE, bytes);
-    reads[reads_under_way].l2 = l2;
-    reads[reads_under_way].l3 = l3;
-    reads[reads_under_way].bytes = bytes;
-    reads_under_way++;
+uint32_t fbc_dma_wait_group(uint32_t group) {
+    finish_copies(0, group);
+    return 0u;
 }
 
-void fbc_l3_wait(void) {
-    for (uint32_t i = 0; i < reads_under_way; i++) {
-        now_l3_read(reads[i].l2, reads[i].l3, reads[i].bytes);
+void fbc_dma_wait(void) {
+    finish_copies(1, 0u);
+}
+
+void fbc_l3_begin(const fbc_l3_transfer *list) {
+    now_l3_allow(late_allowed);
+    now_l3_begin(list);
+    late_allowed = 0u;
+}
+
+void fbc_l3_allow(uint32_t count) {
+    for (; late_allowed < count; late_allowed++) {
+        const fbc_l3_transfer *now = &transfers[late_allowed];
+        if (!now->write) {
+            memset(l2_arena + now->l2, GARBAGE, now->bytes);
+        }
     }
-    reads_under_way = 0;
+}
+
+/* A wait for what was not allowed fails as on every platform. */
+uint32_t fbc_l3_wait(uint32_t count) {
+    now_l3_allow(count < late_allowed ? count : late_allowed);
+    return now_l3_wait(count);
 }

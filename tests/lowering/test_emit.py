@@ -4,12 +4,16 @@ import dataclasses
 import re
 import shutil
 
+import numpy as np
 import pytest
 
-from fbcompile.lowering.emit import pack_weight_block
+from fbcompile.errors import InternalError
+from fbcompile.lowering.emit import pack_weight_blocks
+from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import choose_kernel
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import Network
+from fbcompile.lowering.tiling import tile_layer
 
 
 def contents(folder):
@@ -55,18 +59,25 @@ def test_network_header_says_sizes(lowering, tmp_path):
     assert "on the host: Softmax" in header
 
 
-def test_weight_block(lowering):
+def test_weight_blocks(lowering):
     builder = lowering.builder(2, 3, 4, 4)
     builder.conv(5, (1, 1), pads=(0,) * 4, wide=True)
-    layer = builder.layers[0]
-    kernel = choose_kernel(layer, lowering.target())
-    block = pack_weight_block(layer, kernel)
-    assert block.scales_at == 16  # 15 bytes of weights
-    assert block.addends_at == 16 + 40
-    assert len(block.data) == 16 + 40 + 40
-    assert int.from_bytes(block.data[56:64], "little", signed=True) == layer.requantization.addend[0]
+    layer, target = builder.layers[0], lowering.target()
+    kernel = choose_kernel(layer, target)
+    tiling = dataclasses.replace(tile_layer(layer, kernel, target), channels=2)
+    blocks = pack_weight_blocks(layer, kernel, tiling)
+    # 6 bytes of weights in 8, two scales, two wide addends; the last block has one channel.
+    assert [len(block) for block in blocks] == [8 + 16 + 16] * 2 + [8 + 8 + 8]
+    for number, block in enumerate(blocks):
+        channels = slice(2 * number, 2 * number + 2)
+        weights = layer.weights[channels].astype(np.int8).tobytes()
+        assert block[: len(weights)] == weights
+        scales = np.frombuffer(block[8 : 8 + 8 * len(weights) // 3], "<i4")[::2]
+        assert scales.tolist() == layer.requantization.multiplier[channels].tolist()
+        addends = np.frombuffer(block[-8 * len(weights) // 3 :], "<i8")
+        assert addends.tolist() == layer.requantization.addend[channels].tolist()
     builder.max_pool()
-    assert pack_weight_block(builder.layers[1], kernel).data == b""
+    assert pack_weight_blocks(builder.layers[1], kernel, tiling) == ()
 
 
 def nasty(network: Network) -> Network:
@@ -110,3 +121,18 @@ def test_generated_code_has_no_tables_of_tiles(lowering, tmp_path):
         sizes.append((report.layers[0].tiles, (tmp_path / str(l1_bytes) / "src/Layer0.c").stat().st_size))
     assert sizes[1][0] > 10 * sizes[0][0]
     assert abs(sizes[1][1] - sizes[0][1]) < 600
+
+
+def test_generated_c_is_formatted(lowering, tmp_path):
+    network = lowering.random(8).build()
+    report = lower(network, lowering.target(l1_bytes=4000), tmp_path)
+    files = [tmp_path / path for path in report.files if path.parts[0] in ("src", "inc")]
+    before = [path.read_bytes() for path in files]
+    format_c(files)
+    assert [path.read_bytes() for path in files] == before
+    assert max(len(line) for data in before for line in data.splitlines() if b"/*" not in line) <= 120
+
+
+def test_what_cannot_be_formatted_is_an_error(tmp_path):
+    with pytest.raises(InternalError, match="clang-format failed"):
+        format_c([tmp_path / "missing.c"])

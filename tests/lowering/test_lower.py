@@ -130,7 +130,7 @@ def test_a_write_outside_of_a_buffer_is_seen(lowering, make, tmp_path):
     lower(builder.build(), lowering.target(), tmp_path / "c")
     source = tmp_path / "c/src/Layer0.c"
     text = source.read_text()
-    kernel_call = "    fbc_run_kernel(layer, fbc_conv_portable, &args);\n"
+    kernel_call = "    fbc_run_kernel(layer, fbc_conv_portable, args);\n"
     assert kernel_call in text
     source.write_text(text.replace(kernel_call, kernel_call + "    layer->l1[OUTPUT + OUTPUT_BYTES] = 1;\n"))
     make(tmp_path / "c", "host", "GUARD=1")

@@ -10,7 +10,7 @@ from fbcompile.errors import DoesNotFitError
 from fbcompile.latency.key import LayerShape
 from fbcompile.lowering.kernels import choose_kernel
 from fbcompile.lowering.tile_cost import balanced_sizes
-from fbcompile.lowering.tile_geometry import Axis, padded_bytes
+from fbcompile.lowering.tile_geometry import Axis, padded_bytes, weight_block
 from fbcompile.lowering.tiling import LayerTiling, channel_granule, tile_layer
 
 BITS = st.sampled_from([8, 4, 2])
@@ -85,8 +85,7 @@ def counted_traffic(tiling: LayerTiling, layer, kernel) -> int:
         elif geometry.family == "channelwise" or now[0] != before[0]:
             total += read * geometry.input_slice_bytes(depth.count)
         if now[1] != before[1] and kernel.weight_layout != "none":
-            constants = 16 if layer.requantization.wide else 12
-            total += kernel.weight_bytes(layer, depth.count) + constants * depth.count
+            total += weight_block(layer, kernel, depth.count).bytes
         total += rows.count * columns.count * -(-depth.count * geometry.output.bits // 8)
         before = now
     return total

@@ -48,10 +48,11 @@ def one_dimensional(folder: Path, text: str, length: int) -> Path:
     text = text.replace("L] x", f"{length}] x").replace("M] y", f"{length // 8}] y")
     model = onnx.parser.parse_model('<ir_version: 9, opset_import: ["": 18]>' + text)
     shapes = {"w0": (16, 3, 5), "w1": (16, 1, 3), "w2": (24, 16, 1), "w3": (24, 24, 3), "w4": (5, 24)}
+    shapes |= {"v0": (16, 3, 300), "v4": (5, 16 * (length // 2))}
     shapes |= {"w5": (2, 24, 1), "b0": (16,), "b1": (16,), "b2": (24,), "b3": (24,), "b4": (5,), "b5": (2,)}
     shapes |= dict.fromkeys(("gamma", "beta", "mean", "variance"), (24,))
     for name, shape in shapes.items():
-        scale = np.sqrt(2 / np.prod(shape[1:])) if name[0] == "w" else 0.1
+        scale = np.sqrt(2 / np.prod(shape[1:])) if name[0] in "wv" and name != "variance" else 0.1
         array = rng.normal(scale=scale, size=shape).astype("f")
         array = np.abs(array) + 0.5 if name in ("gamma", "variance") else array
         if any(name in node.input for node in model.graph.node):
@@ -59,6 +60,24 @@ def one_dimensional(folder: Path, text: str, length: int) -> Path:
     path = folder / "line.onnx"
     onnx.save(model, path)
     return path
+
+
+LONG_POOL = """line (float[N,3,L] x) => (float[N,5] y) {
+    a0 = Conv<kernel_shape=[300], strides=[2]>(x, v0, b0)
+    a1 = Relu(a0)
+    a2 = Conv<kernel_shape=[1]>(a1, w2, b2)
+    a3 = Relu(a2)
+    a4 = GlobalAveragePool(a3)
+    a5 = Flatten(a4)
+    y = Gemm<transB=1>(a5, w4, b4)
+}"""
+LONG_FLATTEN = """line (float[N,3,L] x) => (float[N,5] y) {
+    a0 = Conv<kernel_shape=[5], pads=[2,2]>(x, w0, b0)
+    a1 = Relu(a0)
+    a2 = MaxPool<kernel_shape=[2], strides=[2]>(a1)
+    a3 = Flatten(a2)
+    y = Gemm<transB=1>(a3, v4, b4)
+}"""
 
 
 @pytest.mark.parametrize(
@@ -100,6 +119,15 @@ def test_every_execution_agrees(
     machine = tensors_of(ProgramRun(network, len(inputs), trace, cycles, result.stdout))
     executions = reference_executions(network, model, inputs) | {"machine code": machine}
     assert disagreement(executions, network) is None, disagreement(executions, network)
+
+
+@pytest.mark.parametrize("target", ["xpulpnn", "rv32imc"])
+@pytest.mark.parametrize(("text", "length"), [(LONG_POOL, 900), (LONG_FLATTEN, 600)], ids=["pool", "flatten"])
+def test_windows_longer_than_a_byte_counts(tmp_path: Path, target: str, text: str, length: int) -> None:
+    """A convolution of 300 taps, a pool over 301 values and a linear layer behind 300: equal on the host."""
+    path = one_dimensional(tmp_path, text, length)
+    options = CompileOptions(model=path, target=target, out=tmp_path / "out", bits="8", verify_inputs=4)
+    assert compile_model(options).lowering is not None
 
 
 def test_input_of_the_integer_model_keeps_its_shape(tmp_path: Path) -> None:

@@ -20,13 +20,18 @@ def plan_cases() -> list[Case]:
     return [make_case(spec) for spec in read_specs(RUNTIME_TESTS / "plan")]
 
 
-@pytest.mark.parametrize(
-    ("isa", "cores"), [("portable", 1), ("portable", 8), ("xpulpv2", 8), ("xpulpnn", 8), ("xpulpnn", 3)]
-)
+@pytest.fixture(scope="module", params=["portable", "xpulpv2", "xpulpnn"])
+def build(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """An instruction set, and the folder of its compiled kernels."""
+    return request.param, tmp_path_factory.mktemp(request.param)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 4, 8])
 def test_kernels_compute_what_numpy_computes(
-    plan_cases: list[Case], tmp_path: Path, isa: str, cores: int
+    plan_cases: list[Case], build: tuple[str, Path], cores: int
 ) -> None:
-    problems = simulator_runner(tmp_path, isa, cores).problems(plan_cases)
+    isa, folder = build
+    problems = simulator_runner(folder, isa, cores).problems(plan_cases)
     assert not problems, "\n".join(problems[:20])
 
 

@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_run(program: Path, tmp_path: Path) -> None
     ("name", "options", "message"),
     [
         ("end_during_copy", {}, "the program ends while DMA copies are under way"),
-        ("wait_for_nothing", {}, "deadlock: no core runs any more"),
+        ("wait_for_nothing", {}, "deadlock: no core of the cluster runs any more"),
         ("never_end", {"max_instructions": 100_000}, "did not end within 100000 instructions of one core"),
         ("files", {"cores": 4}, "the program starts core 4 of a cluster of 4 cores"),
     ],

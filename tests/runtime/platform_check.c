@@ -88,14 +88,26 @@ static int check_external_memory(void) {
     for (uint32_t i = 0; i < L3_BYTES; i++) {
         fbc_l2_arena[i] = 0u;
     }
-    fbc_l3_read(fbc_l2_arena + 1024, 1024u, L3_BYTES - 1024u);
-    fbc_l3_read(fbc_l2_arena, 0u, 1024u);
-    fbc_l3_wait();
+    static const fbc_l3_transfer reads[] = {
+        {1024u, 1024u, L3_BYTES - 1024u, 0u}, {0u, 0u, 1024u, 0u}, {2048u, 0u, 1024u, 1u}, {200000u, 0u, 1024u, 0u}};
+    fbc_l3_begin(reads);
+    fbc_l3_allow(1u);
+    fbc_l3_wait(1u);
+    fbc_l3_allow(2u);
+    fbc_l3_wait(2u);
     for (uint32_t i = 0; i < L3_BYTES; i++) {
         if (fbc_l2_arena[i] != pattern(i)) {
             return 7;
         }
     }
+    fbc_l3_allow(4u);
+    fbc_l3_wait(4u);
+    for (uint32_t i = 0; i < 1024u; i++) {
+        if (fbc_l2_arena[200000u + i] != pattern(i + 2048u)) {
+            return 10;
+        }
+    }
+    fbc_l3_begin(NULL);
     return 0;
 }
 

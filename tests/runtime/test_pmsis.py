@@ -1,4 +1,4 @@
-"""The platform over PMSIS calls: it compiles against their declarations, and runs over pmsis_stubs/pmsis_host.c."""
+"""The platform over PMSIS calls compiles against their declarations and runs over an implementation."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_platform(tmp_path: Path, flash: list[str], cores: int) -> None:
 
 
 def test_network_equals_onnxruntime(tmp_path: Path) -> None:
-    """`make pmsis` builds with the rules in RULES_DIR; the program reads and writes files as the others do."""
+    """`make pmsis` builds with the rules in RULES_DIR; the program's files are those of the others."""
     out = tmp_path / "out"
     options = CompileOptions(
         model=one_dimensional(tmp_path, CLASSIFIER, 96),

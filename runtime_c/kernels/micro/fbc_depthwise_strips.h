@@ -1,12 +1,15 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* The 3x3 depthwise convolution of two channels, down strips of two output columns (stride 1) or one (stride 2).
+/* The 3x3 depthwise convolution of two channels, down strips of two output columns.
  *
- * It reads transposed words: a strip is `rows` times four words, one per channel of a group of four, and a word is four
- * pixels of one row. With stride 1 the word meets [w0 w1 w2 0] for the left output and [0 w0 w1 w2] for the right one;
- * with stride 2 only the former. Three rows of both channels stay in registers; their roles rotate, so the row loop
- * holds three steps (stride 2: two).
+ * It reads the planes of micro/fbc_depthwise_planes.h: a row of the first channel, then a row of the second one, borders
+ * included. With stride 1 a word, four pixels of one row, meets [w0 w1 w2 0] for the left output and [0 w0 w1 w2] for
+ * the right one; with stride 2 each output has a word of its own, which meets the former. Three rows of both channels
+ * stay in registers; their roles rotate, so the row loop holds three steps (stride 2: two).
  *
- * With XpulpV2 this is one piece of assembler that owns all registers, because the compiler spills: it needs 30, and a
+ * The right output is stored before the left one: where there is only one column, both go to the same place. If the
+ * number of columns is odd, the last strip overlaps the one before.
+ *
+ * With XpulpV2 this is one piece of assembler that owns all registers, because the compiler spills: it needs 31, and a
  * strip of sixteen rows is too short to pay for loading twelve weight words. */
 #ifndef FBC_DEPTHWISE_STRIPS_H
 #define FBC_DEPTHWISE_STRIPS_H
@@ -14,150 +17,251 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_xpulp.h"
 
-/* What a requantization needs: clip to [0, 255]; that behind a clamp; any clamp and clip. */
-typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL } fbc_strip_kind;
+/* What a requantization needs: clip to [0, 2^bits - 1]; that behind a clamp; any clamp and clip; or "folded", which
+ * computes one of the first two with outputs of 8 bits: both clip the sum, so that nothing else has to. */
+typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL, FBC_STRIP_FOLDED } fbc_strip_kind;
+
+/* How two outputs are stored: 8 bits each; 4 bits each; 2 bits each into the low half of a byte, or into the high half
+ * of a byte whose low half is there already. */
+typedef enum { FBC_STORE_8, FBC_STORE_4, FBC_STORE_2L, FBC_STORE_2H } fbc_strip_store;
 
 /* The assembler knows the offsets of these members. */
 typedef struct {
-    uint32_t weights[2][2][3]; /* by channel, output column of the strip, row */
+    uint32_t weights[2][3]; /* by channel, row: taps in the low bytes */
     int32_t multiplier[2];
     int32_t addend[2];
-    int32_t clamp[2];
+    int32_t clamp[2]; /* folded: the largest sum */
     int32_t low;
     int32_t high;
-    uint32_t shift;
-    uint32_t rounds; /* of three output rows (stride 2: two), the first of which may be shorter */
-    uint32_t rest;   /* rows of a shorter first round, or 0 */
-    uint32_t strips;
-    uint32_t pixel_bytes;     /* from output to output in a row */
-    uint32_t row_bytes_less1; /* from row to row, less 1 */
-    const uint8_t *words;     /* of the first strip and the first channel */
+    uint32_t shift; /* folded: the selector of two upper bytes */
+    uint32_t rounds;       /* of three output rows (stride 2: two), the first of which may be shorter */
+    uint32_t rest;         /* rows of a shorter first round, or 0 */
+    uint32_t column;       /* output column of the next strip; 0 before and after */
+    uint32_t last;         /* output column of the last strip */
+    uint32_t pixel_bytes;  /* from output to output in a row */
+    uint32_t second_bytes; /* from the left output of a strip to the right one */
+    uint32_t row_bytes;    /* of the output */
+    const uint8_t *plane;  /* first row of the first channel */
+    uint32_t plane_bytes;  /* of a row of a plane */
     uint8_t *output;
-    uint32_t saved[2]; /* registers, by the assembler */
+    uint32_t saved[3]; /* registers, by the assembler */
+    int32_t offset[2]; /* folded: where the sums begin */
 } fbc_strip_pair;
+
+enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
+
+/* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum whose
+ * value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255
+ * (m <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m + (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s)
+ * times that is a 32-bit number whose upper byte is y. Says whether channel `i` allows it, and rewrites its parameters. */
+FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift) {
+    const int32_t multiplier = pair->multiplier[i], addend = pair->addend[i];
+    if (shift > 24u || multiplier < 2 || (uint32_t)multiplier > 1u << shift) {
+        return 0u;
+    }
+    const int32_t quotient = addend / multiplier;
+    const int32_t least = quotient * multiplier > addend ? 1 - quotient : -quotient;
+    const uint32_t rest = (uint32_t)addend + (uint32_t)least * (uint32_t)multiplier;
+    const int64_t range = ((UINT32_MAX >> (24u - shift)) - rest) / (uint32_t)multiplier;
+    const int64_t below = -(int64_t)pair->clamp[i] - 1 - least, above = (int64_t)pair->clamp[i] - least;
+    const int64_t first = below < 0 ? 0 : below > range ? range : below;
+    const int64_t last = above < 0 ? 0 : above > range ? range : above;
+    const uint32_t start = rest + (uint32_t)first * (uint32_t)multiplier;
+    pair->offset[i] = -least - (int32_t)first;
+    pair->clamp[i] = (int32_t)(last - first);
+    pair->multiplier[i] = (int32_t)((uint32_t)multiplier << (24u - shift));
+    pair->addend[i] = (int32_t)(start << (24u - shift));
+    return 1u;
+}
 
 #ifdef FBC_XPULPV2
 
 _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
-/* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's; t0-t2 and t3-t5 its and its
- * neighbour's rows; t6, a1 sums; a2 words, a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, ra
- * shift; a0 the block of parameters. tp and gp are put back at the end; only a trap could miss them. Multiplication has
- * a latency, so two sums alternate. */
+/* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
+ * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6, a1
+ * sums; a2 plane, a0 its row; a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, or, behind a
+ * clamp, tp the first clamp and gp a sum (folded: the second one); ra shift or selector; sp the block of parameters. tp, gp and sp are put back at the end;
+ * only a trap could miss them. */
 #define FBC_STRIP_DOTS(sum, x, y, z, w0, w1, w2) \
     ".insn r 0x57, 1, %[first], " sum ", " x ", " w0 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " z ", " w2 "\n"
+#define FBC_STRIP_DOTS_MORE(sum, x, y, z, w0, w1, w2) \
+    ".insn r 0x57, 1, %[more], " sum ", " x ", " w0 "\n" \
+    ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
+    ".insn r 0x57, 1, %[more], " sum ", " z ", " w2 "\n"
+#define FBC_STRIP_CLIP_TO(sum, bound) ".insn r 0x33, 6, 0x0A, " sum ", " sum ", " bound "\n" /* p.clipu */
 #define FBC_STRIP_MULTIPLY(sum, multiplier) "mul " sum ", " sum ", " multiplier "\n"
+#define FBC_STRIP_MAC(sum, factor, multiplier) ".insn r 0x33, 0, 0x21, " sum ", " factor ", " multiplier "\n"
 #define FBC_STRIP_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", ra\n" /* p.addNr */
-#define FBC_STRIP_CLIP_BYTE(sum) ".insn r 0x33, 2, 0x0A, " sum ", " sum ", x9\n"
+#define FBC_STRIP_SHIFT(sum) "sra " sum ", " sum ", ra\n"
+
+#define FBC_STRIP_CLIP(sum) ".insn r 0x33, 2, 0x0A, " sum ", " sum ", x%[clip]\n" /* p.clipu */
 #define FBC_STRIP_CLAMP(sum, bound) ".insn r 0x33, 5, 0x0A, " sum ", " sum ", " bound "\n"
 #define FBC_STRIP_MAXIMUM(sum, bound) ".insn r 0x33, 6, 0x02, " sum ", " sum ", " bound "\n"
 #define FBC_STRIP_MINIMUM(sum, bound) ".insn r 0x33, 4, 0x02, " sum ", " sum ", " bound "\n"
-#define FBC_STRIP_GET(word, offset) "lw " word ", " offset "(a0)\n"
+#define FBC_STRIP_GET(word, offset) "lw " word ", " offset "(sp)\n"
+#define FBC_STRIP_INSERT_8 "0x67" /* funct7 of p.insert of that many bits */
+#define FBC_STRIP_INSERT_4 "0x63"
+#define FBC_STRIP_INSERT_2 "0x61"
+#define FBC_STRIP_INSERT(bits, word, part, position) \
+    ".insn r 0x33, 2, " FBC_STRIP_INSERT_##bits ", " word ", " part ", " position "\n"
+#define FBC_STRIP_STORE_HALF(word, pointer) ".insn r 0x2B, 5, 0, a5, " pointer ", " word "\n"
+#define FBC_STRIP_STORE_BYTE(word, pointer) ".insn r 0x2B, 4, 0, a5, " pointer ", " word "\n"
 
-/* Two outputs, t6 from the dot products dots1 and a1 from dots2; `old` is a row that no later step reads. */
-#define FBC_STRIP_TWO_PLAIN(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
-    dots1 FBC_STRIP_MULTIPLY("t6", m1) \
-    dots2 FBC_STRIP_MULTIPLY("a1", m2) FBC_STRIP_ADD_SHIFT("t6", add1) FBC_STRIP_CLIP_BYTE("t6") \
-        store1 FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_CLIP_BYTE("a1") store2
-#define FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
-    FBC_STRIP_GET("a1", clamp1) \
-    dots1 FBC_STRIP_CLAMP("t6", "a1") FBC_STRIP_MULTIPLY("t6", m1) dots2 FBC_STRIP_GET(old, clamp2) \
-        FBC_STRIP_ADD_SHIFT("t6", add1) FBC_STRIP_CLAMP("a1", old) FBC_STRIP_MULTIPLY("a1", m2)
-#define FBC_STRIP_TWO_CLAMPED(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
-    FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
-    FBC_STRIP_CLIP_BYTE("t6") store1 FBC_STRIP_ADD_SHIFT("a1", add2) FBC_STRIP_CLIP_BYTE("a1") store2
-#define FBC_STRIP_TWO_GENERAL(dots1, dots2, old, m1, m2, add1, add2, clamp1, clamp2, store1, store2) \
-    FBC_STRIP_CLAMPED_SUMS(dots1, dots2, old, m1, m2, add1, clamp1, clamp2) \
-    FBC_STRIP_GET(old, "72") \
-    FBC_STRIP_ADD_SHIFT("a1", add2) \
-    FBC_STRIP_MAXIMUM("t6", old) \
-    FBC_STRIP_MAXIMUM("a1", old) \
-    FBC_STRIP_GET(old, "76") FBC_STRIP_MINIMUM("t6", old) FBC_STRIP_MINIMUM("a1", old) store1 store2
+/* Packs two outputs and stores them, and how many instructions that takes. */
+#define FBC_STRIP_STORE_8(first, second, pointer) \
+    FBC_STRIP_INSERT(8, first, second, "x8") FBC_STRIP_STORE_HALF(first, pointer)
+#define FBC_STRIP_STORE_4(first, second, pointer) \
+    FBC_STRIP_INSERT(4, first, second, "x4") FBC_STRIP_STORE_BYTE(first, pointer)
+#define FBC_STRIP_STORE_2L(first, second, pointer) \
+    FBC_STRIP_INSERT(2, first, second, "x2") FBC_STRIP_STORE_BYTE(first, pointer)
+#define FBC_STRIP_STORE_2H(first, second, pointer) \
+    FBC_STRIP_INSERT(2, first, second, "x2") \
+    "lbu " second ", 0(" pointer ")\n" FBC_STRIP_INSERT(4, second, first, "x4") FBC_STRIP_STORE_BYTE(second, pointer)
+#define FBC_STRIP_BITS_8 8
+#define FBC_STRIP_BITS_4 4
+#define FBC_STRIP_BITS_2L 2
+#define FBC_STRIP_BITS_2H 2
+#define FBC_STRIP_STORED_8 2
+#define FBC_STRIP_STORED_4 2
+#define FBC_STRIP_STORED_2L 2
+#define FBC_STRIP_STORED_2H 4
 
-#define FBC_STRIP_STORE(sum, pointer) ".insn s 0x2B, 0, " sum ", 1(" pointer ")\n"
-#define FBC_STRIP_STORE_LAST(sum, pointer) ".insn r 0x2B, 4, 0, a5, " pointer ", " sum "\n"
-#define FBC_STRIP_LOAD(first, second) ".insn i 0x0B, 2, " first ", a2, 4\n .insn i 0x0B, 2, " second ", a2, 12\n"
+/* Outputs of both channels, of rows a, b, c with the weights u, v, w and rows d, e, f with x, y, z. The latency of a
+ * multiplication makes two sums alternate. */
+#define FBC_STRIP_TWO_PLAIN(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
+    FBC_STRIP_DOTS("t6", a, b, c, u, v, w) \
+    FBC_STRIP_MULTIPLY("t6", "a6") \
+    FBC_STRIP_DOTS("a1", d, e, f, x, y, z) \
+    FBC_STRIP_ADD_SHIFT("t6", "tp") \
+    FBC_STRIP_MULTIPLY("a1", "a7") \
+    FBC_STRIP_CLIP("t6") FBC_STRIP_ADD_SHIFT("a1", "gp") FBC_STRIP_CLIP("a1") store("t6", "a1", pointer)
+#define FBC_STRIP_CLAMPED_SUMS(a, b, c, u, v, w, d, e, f, x, y, z) \
+    FBC_STRIP_GET("gp", "32") \
+    FBC_STRIP_DOTS("t6", a, b, c, u, v, w) \
+    FBC_STRIP_CLAMP("t6", "tp") \
+    FBC_STRIP_GET("a1", "44") \
+    FBC_STRIP_MAC("gp", "t6", "a6") \
+    FBC_STRIP_DOTS("t6", d, e, f, x, y, z) \
+    FBC_STRIP_CLAMP("t6", "a1") FBC_STRIP_GET("a1", "36") FBC_STRIP_SHIFT("gp") FBC_STRIP_MAC("a1", "t6", "a7")
+#define FBC_STRIP_TWO_CLAMPED(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
+    FBC_STRIP_CLAMPED_SUMS(a, b, c, u, v, w, d, e, f, x, y, z) \
+    FBC_STRIP_CLIP("gp") FBC_STRIP_SHIFT("a1") FBC_STRIP_CLIP("a1") store("gp", "a1", pointer)
+#define FBC_STRIP_TWO_GENERAL(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
+    FBC_STRIP_CLAMPED_SUMS(a, b, c, u, v, w, d, e, f, x, y, z) \
+    FBC_STRIP_GET("t6", "48") \
+    FBC_STRIP_SHIFT("a1") \
+    FBC_STRIP_MAXIMUM("gp", "t6") \
+    FBC_STRIP_MAXIMUM("a1", "t6") \
+    FBC_STRIP_GET("t6", "52") FBC_STRIP_MINIMUM("gp", "t6") FBC_STRIP_MINIMUM("a1", "t6") store("gp", "a1", pointer)
+#define FBC_STRIP_TWO_FOLDED(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
+    FBC_STRIP_GET("t6", "112") \
+    FBC_STRIP_GET("gp", "40") \
+    FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) \
+    FBC_STRIP_CLIP_TO("t6", "gp") \
+    FBC_STRIP_GET("gp", "32") \
+    FBC_STRIP_GET("a1", "116") \
+    FBC_STRIP_MAC("gp", "t6", "a6") \
+    FBC_STRIP_GET("t6", "36") \
+    FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) \
+    FBC_STRIP_CLIP_TO("a1", "tp") \
+    FBC_STRIP_MAC("t6", "a1", "a7") \
+    ".insn r 0x57, 1, 0x64, gp, t6, ra\n" /* pv.shuffle2.b */ \
+        FBC_STRIP_STORE_HALF("gp", pointer)
+#define FBC_STRIP_COMPUTED_FOLDED 15
+#define FBC_STRIP_COMPUTED_PLAIN 12 /* instructions without the store */
+#define FBC_STRIP_COMPUTED_CLAMPED 17
+#define FBC_STRIP_COMPUTED_GENERAL 21
+#define FBC_STRIP_ADDENDS_PLAIN "lw tp, 32(sp)\n lw gp, 36(sp)\n"
+#define FBC_STRIP_ADDENDS_CLAMPED "lw tp, 40(sp)\n"
+#define FBC_STRIP_ADDENDS_GENERAL FBC_STRIP_ADDENDS_CLAMPED
+#define FBC_STRIP_ADDENDS_FOLDED "lw tp, 44(sp)\n"
+
+/* The next row of both channels. */
+#define FBC_STRIP_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, a0\n" /* p.lw */
+#define FBC_STRIP_LOAD_1(first, second) FBC_STRIP_NEXT(first) FBC_STRIP_NEXT(second)
+#define FBC_STRIP_LOAD_2(left1, right1, left2, right2) \
+    "lw " right1 ", 2(a2)\n" FBC_STRIP_NEXT(left1) "lw " right2 ", 2(a2)\n" FBC_STRIP_NEXT(left2)
 
 /* One output row: a, b, c the first channel's rows, d, e, f the second's. */
-#define FBC_STRIP_STEP_1(kind, a, b, c, d, e, f) \
-    FBC_STRIP_LOAD(c, f) \
-    FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", a, b, c, "s0", "s1", "s2"), \
-                         FBC_STRIP_DOTS("a1", a, b, c, "s3", "s4", "s5"), a, "a6", "a6", "tp", "tp", "64", "64", \
-                         FBC_STRIP_STORE("t6", "a3"), FBC_STRIP_STORE("a1", "a4")) \
-        FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", d, e, f, "s6", "s7", "s8"), \
-                             FBC_STRIP_DOTS("a1", d, e, f, "s9", "s10", "s11"), d, "a7", "a7", "gp", "gp", "68", "68", \
-                             FBC_STRIP_STORE_LAST("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a4"))
-#define FBC_STRIP_STEP_2(kind, a, b, c, d, e, f) \
-    FBC_STRIP_LOAD(b, e) \
-    FBC_STRIP_LOAD(c, f) \
-    FBC_STRIP_TWO_##kind(FBC_STRIP_DOTS("t6", a, b, c, "s0", "s1", "s2"), \
-                         FBC_STRIP_DOTS("a1", d, e, f, "s6", "s7", "s8"), a, "a6", "a7", "tp", "gp", "64", "68", \
-                         FBC_STRIP_STORE("t6", "a3"), FBC_STRIP_STORE_LAST("a1", "a3"))
+#define FBC_STRIP_STEP_1(kind, store, a, b, c, d, e, f) \
+    FBC_STRIP_LOAD_1(c, f) \
+    FBC_STRIP_TWO_##kind(a, b, c, "s3", "s4", "s5", d, e, f, "s9", "s10", "s11", store, "a4") \
+        FBC_STRIP_TWO_##kind(a, b, c, "s0", "s1", "s2", d, e, f, "s6", "s7", "s8", store, "a3")
+/* With stride 2: a is the row of the step before, or its words of the right output. */
+#define FBC_STRIP_STEP_2(kind, store, a, c, d, f, right_a, right_c, right_d, right_f) \
+    FBC_STRIP_LOAD_2("t1", "s7", "t4", "s10") \
+    FBC_STRIP_LOAD_2(c, right_c, f, right_f) \
+    FBC_STRIP_TWO_##kind(right_a, "s7", right_c, "s0", "s1", "s2", right_d, "s10", right_f, "s3", "s4", "s5", store, \
+                         "a4") \
+        FBC_STRIP_TWO_##kind(a, "t1", c, "s0", "s1", "s2", d, "t4", f, "s3", "s4", "s5", store, "a3")
 
-#define FBC_STRIP_A(kind, stride) FBC_STRIP_STEP_##stride(kind, "t0", "t1", "t2", "t3", "t4", "t5")
-#define FBC_STRIP_B_1(kind) FBC_STRIP_STEP_1(kind, "t1", "t2", "t0", "t4", "t5", "t3")
-#define FBC_STRIP_C_1(kind) FBC_STRIP_STEP_1(kind, "t2", "t0", "t1", "t5", "t3", "t4")
-#define FBC_STRIP_B_2(kind) FBC_STRIP_STEP_2(kind, "t2", "t1", "t0", "t5", "t4", "t3")
-
-#define FBC_STRIP_LOOP_1(kind) FBC_STRIP_A(kind, 1) "8:\n" FBC_STRIP_B_1(kind) "9:\n" FBC_STRIP_C_1(kind)
-#define FBC_STRIP_LOOP_2(kind) FBC_STRIP_A(kind, 2) "8:\n" FBC_STRIP_B_2(kind)
 /* Where the rows are no multiple of the steps, the first round begins at a later step, whose rows are others. A copy of
  * a step behind the loop would not fit into a core's own instruction buffer together with the loop. */
 #define FBC_STRIP_BEGIN_1 \
-    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_LOAD("t1", "t4") \
-        FBC_STRIP_LOAD("t2", "t5") "j 8f\n" \
-                                   "6:\n" FBC_STRIP_LOAD("t2", "t5") \
-                                       FBC_STRIP_LOAD("t0", "t3") "j 9f\n" \
-                                                                  "5:\n" FBC_STRIP_LOAD("t0", "t3") \
-                                                                      FBC_STRIP_LOAD("t1", "t4")
+    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_LOAD_1("t1", "t4") \
+        FBC_STRIP_LOAD_1("t2", "t5") "j 8f\n" \
+                                     "6:\n" FBC_STRIP_LOAD_1("t2", "t5") \
+                                         FBC_STRIP_LOAD_1("t0", "t3") "j 9f\n" \
+                                                                      "5:\n" FBC_STRIP_LOAD_1("t0", "t3") \
+                                                                          FBC_STRIP_LOAD_1("t1", "t4")
 #define FBC_STRIP_BEGIN_2 \
-    "beqz t6, 5f\n" FBC_STRIP_LOAD("t2", "t5") "j 8f\n" \
-                                               "5:\n" FBC_STRIP_LOAD("t0", "t3")
-/* Instructions from lp.starti to the loop. */
-#define FBC_STRIP_HEAD_1 27
-#define FBC_STRIP_HEAD_2 16
-#define FBC_STRIP_NEXT_1 "add t6, a4, t6\n"
-#define FBC_STRIP_NEXT_2 "mv t6, a4\n"
+    "beqz t6, 5f\n" FBC_STRIP_LOAD_2("t2", "s8", "t5", "s11") "j 8f\n" \
+                                                              "5:\n" FBC_STRIP_LOAD_2("t0", "s6", "t3", "s9")
+#define FBC_STRIP_LOOP_1(kind, store) \
+    FBC_STRIP_STEP_1(kind, store, "t0", "t1", "t2", "t3", "t4", "t5") \
+    "8:\n" FBC_STRIP_STEP_1(kind, store, "t1", "t2", "t0", "t4", "t5", "t3") \
+    "9:\n" FBC_STRIP_STEP_1(kind, store, "t2", "t0", "t1", "t5", "t3", "t4")
+#define FBC_STRIP_LOOP_2(kind, store) \
+    FBC_STRIP_STEP_2(kind, store, "t0", "t2", "t3", "t5", "s6", "s8", "s9", "s11") \
+    "8:\n" FBC_STRIP_STEP_2(kind, store, "t2", "t0", "t5", "t3", "s8", "s6", "s11", "s9")
+/* Instructions of the loop, and from lp.starti to it. */
+#define FBC_STRIP_INSTRUCTIONS_1(kind, store) \
+    (3 * (2 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
+#define FBC_STRIP_INSTRUCTIONS_2(kind, store) \
+    (2 * (8 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
+#define FBC_STRIP_HEAD_1 30
+#define FBC_STRIP_HEAD_2 24
+#define FBC_STRIP_COLUMN_1 "add a2, a2, t6\n"
+#define FBC_STRIP_COLUMN_2 "add a2, a2, t6\n add a2, a2, t6\n"
+#define FBC_STRIP_WEIGHTS_1 \
+    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s6, 12(a0)\n lw s7, 16(a0)\n lw s8, 20(a0)\n" \
+    "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n slli s9, s6, 8\n slli s10, s7, 8\n slli s11, s8, 8\n"
+#define FBC_STRIP_WEIGHTS_2 \
+    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n"
 
-/* Instructions of an output and of a loop. */
-#define FBC_STRIP_INSTRUCTIONS_PLAIN 7
-#define FBC_STRIP_INSTRUCTIONS_CLAMPED 9
-#define FBC_STRIP_INSTRUCTIONS_GENERAL 11
-#define FBC_STRIP_INSTRUCTIONS_1(kind) (3 * (2 + 4 * FBC_STRIP_INSTRUCTIONS_##kind))
-#define FBC_STRIP_INSTRUCTIONS_2(kind) (2 * (4 + 2 * FBC_STRIP_INSTRUCTIONS_##kind))
-
-#define FBC_STRIP_ASM(is_signed, stride, kind) \
+#define FBC_STRIP_ASM(is_signed, stride, kind, store) \
     __asm__ volatile( \
         ".option push\n" \
         ".option norvc\n" \
-        "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
-        "lw s6, 24(a0)\n lw s7, 28(a0)\n lw s8, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n" \
-        "sw tp, 112(a0)\n sw gp, 116(a0)\n lw tp, 56(a0)\n lw gp, 60(a0)\n" \
-        "lw a6, 48(a0)\n lw a7, 52(a0)\n lw ra, 80(a0)\n lw a2, 104(a0)\n lw a5, 100(a0)\n" \
+        "sw tp, 100(a0)\n sw gp, 104(a0)\n sw sp, 108(a0)\n mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride \
+            FBC_STRIP_ADDENDS_##kind \
+        "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw a5, 84(sp)\n lw a0, 92(sp)\n" \
         ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
-        "1: lw a3, 108(a0)\n lw t6, 96(a0)\n add a4, a3, t6\n" FBC_STRIP_NEXT_##stride \
-        "sw t6, 108(a0)\n" \
-        "lw t6, 84(a0)\n" \
-        ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
-        "lw t6, 88(a0)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
-            kind) "lw t6, 92(a0)\n addi t6, t6, -1\n sw t6, 92(a0)\n beqz t6, 4f\n j 1b\n" \
-                  "4: lw tp, 112(a0)\n lw gp, 116(a0)\n" \
-                  ".option pop" \
-        : \
-        : "r"(block), [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-          [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
-          [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind) - 2)) \
+        "1: lw t6, 68(sp)\n lw a2, 88(sp)\n lw a1, 76(sp)\n lw a3, 96(sp)\n" FBC_STRIP_COLUMN_##stride \
+            FBC_STRIP_MAC("a3", "t6", "a1") "lw a1, 80(sp)\n lw t6, 60(sp)\n add a4, a3, a1\n" \
+                                            ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
+                                            "lw t6, 64(sp)\n" FBC_STRIP_BEGIN_##stride \
+                                                FBC_STRIP_LOOP_##stride(kind, FBC_STRIP_STORE_##store) \
+        "lw t6, 68(sp)\n lw a1, 72(sp)\n beq t6, a1, 4f\n addi t6, t6, 2\n" FBC_STRIP_MINIMUM( \
+            "t6", "a1") "sw t6, 68(sp)\n j 1b\n" \
+                        "4: sw zero, 68(sp)\n lw tp, 100(sp)\n lw gp, 104(sp)\n lw sp, 108(sp)\n" \
+                        ".option pop" \
+        : "+r"(block) \
+        : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
+          [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
+          [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)) \
         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
           "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
-/* All strips of a pair of channels; uses up `strips` and `output` of the block. */
-#define FBC_DEFINE_STRIPS(is_signed, stride, kind) \
-    static void fbc_strips_##is_signed##_##stride##_##kind(fbc_strip_pair *pair) { \
+/* All strips of a pair of channels. */
+#define FBC_DEFINE_STRIPS(is_signed, stride, kind, store) \
+    static void fbc_strips_##is_signed##_##stride##_##kind##_##store(fbc_strip_pair *pair) { \
         register fbc_strip_pair *block __asm__("a0") = pair; \
-        FBC_STRIP_ASM(is_signed, stride, kind); \
+        FBC_STRIP_ASM(is_signed, stride, kind, store); \
     }
 
 #else
@@ -169,43 +273,64 @@ FBC_INLINE int32_t fbc_strip_dot(int32_t sum, const uint8_t *activations, uint32
     return sum;
 }
 
-FBC_INLINE uint8_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *words, uint32_t channel, uint32_t column,
-                                    uint32_t is_signed, fbc_strip_kind kind) {
+FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *plane, uint32_t channel,
+                                     uint32_t lanes, uint32_t is_signed, fbc_strip_kind kind, fbc_strip_store store) {
     int32_t sum = 0;
     for (uint32_t row = 0; row < 3u; row++) {
-        sum = fbc_strip_dot(sum, words + 16u * row + 4u * channel, pair->weights[channel][column][row], is_signed);
+        const uint32_t weights = pair->weights[channel][row] << lanes;
+        sum = fbc_strip_dot(sum, plane + (2u * row + channel) * pair->plane_bytes, weights, is_signed);
+    }
+    if (kind == FBC_STRIP_FOLDED) {
+        const uint32_t clipped = (uint32_t)fbc_clamp(sum + pair->offset[channel], 0, pair->clamp[channel]);
+        return (clipped * (uint32_t)pair->multiplier[channel] + (uint32_t)pair->addend[channel]) >> 24;
     }
     if (kind != FBC_STRIP_PLAIN) {
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
     }
     const int32_t value = (sum * pair->multiplier[channel] + pair->addend[channel]) >> pair->shift;
-    return (uint8_t)(kind == FBC_STRIP_GENERAL ? fbc_clamp(value, pair->low, pair->high) : fbc_clamp(value, 0, 255));
+    const int32_t high = store == FBC_STORE_8 ? 255 : store == FBC_STORE_4 ? 15 : 3;
+    return (uint32_t)(kind == FBC_STRIP_GENERAL ? fbc_clamp(value, pair->low, pair->high) : fbc_clamp(value, 0, high));
 }
 
-FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32_t stride, fbc_strip_kind kind) {
-    const uint32_t columns = stride == 1u ? 2u : 1u;
-    const uint32_t steps = stride == 1u ? 3u : 2u;
-    const uint32_t output_rows = pair->rest == 0u ? pair->rounds * steps : (pair->rounds - 1u) * steps + pair->rest;
-    const uint8_t *words = pair->words;
-    for (; pair->strips > 0u; pair->strips--) {
-        uint8_t *output = pair->output;
-        for (uint32_t row = 0; row < output_rows; row++) {
-            for (uint32_t i = 0; i < 2u * columns; i++) {
-                const uint32_t channel = i / columns, column = i % columns;
-                output[column * pair->pixel_bytes + channel] =
-                    fbc_strip_output(pair, words, channel, column, is_signed, kind);
-            }
-            words += 16u * stride;
-            output += pair->row_bytes_less1 + 1u;
-        }
-        words += 16u * (3u - stride);
-        pair->output += columns * pair->pixel_bytes;
+FBC_INLINE void fbc_strip_store_two(uint8_t *output, const uint32_t values[2], fbc_strip_store store) {
+    if (store == FBC_STORE_8) {
+        output[0] = (uint8_t)values[0];
+        output[1] = (uint8_t)values[1];
+    } else if (store == FBC_STORE_4) {
+        output[0] = (uint8_t)((values[0] & 15u) | values[1] << 4);
+    } else {
+        const uint32_t both = (values[0] & 3u) | (values[1] & 3u) << 2;
+        output[0] = (uint8_t)(store == FBC_STORE_2L ? both : (output[0] & 15u) | both << 4);
     }
 }
 
-#define FBC_DEFINE_STRIPS(is_signed, stride, kind) \
-    static void fbc_strips_##is_signed##_##stride##_##kind(fbc_strip_pair *pair) { \
-        fbc_strips_in_c(pair, is_signed, stride, FBC_STRIP_##kind); \
+FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32_t stride, fbc_strip_kind kind,
+                                fbc_strip_store store) {
+    const uint32_t steps = stride == 1u ? 3u : 2u;
+    const uint32_t output_rows = pair->rest == 0u ? pair->rounds * steps : (pair->rounds - 1u) * steps + pair->rest;
+    for (uint32_t start = 0;; start = start + 2u < pair->last ? start + 2u : pair->last) {
+        for (uint32_t i = 0; i < 2u * output_rows; i++) {
+            const uint32_t row = i >> 1, column = 1u - (i & 1u); /* of the strip, the right one first */
+            const uint32_t shifted = stride == 1u ? 0u : 2u * column;
+            const uint8_t *plane =
+                pair->plane + 2u * stride * row * pair->plane_bytes + stride * start + shifted;
+            uint32_t values[2];
+            for (uint32_t channel = 0; channel < 2u; channel++) {
+                const uint32_t lanes = stride == 1u ? 8u * column : 0u; /* that the taps go up */
+                values[channel] = fbc_strip_output(pair, plane, channel, lanes, is_signed, kind, store);
+            }
+            uint8_t *left = pair->output + start * pair->pixel_bytes + row * pair->row_bytes;
+            fbc_strip_store_two(left + column * pair->second_bytes, values, store);
+        }
+        if (start == pair->last) {
+            return;
+        }
+    }
+}
+
+#define FBC_DEFINE_STRIPS(is_signed, stride, kind, store) \
+    static void fbc_strips_##is_signed##_##stride##_##kind##_##store(fbc_strip_pair *pair) { \
+        fbc_strips_in_c(pair, is_signed, stride, FBC_STRIP_##kind, FBC_STORE_##store); \
     }
 
 #endif

@@ -1,5 +1,11 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* The platform on a host computer: logical cores run one after the other, copies happen when they are started. */
+/* The platform on a host computer: copies happen when they are started; logical cores run one after the other, or, with
+ * FBC_HOST_THREADS, at once in threads of their own, so that a thread sanitizer sees what they share. */
+#if FBC_HOST_THREADS
+#define _POSIX_C_SOURCE 200809L /* barriers */
+#include <pthread.h>
+#endif
+
 #include "fbc_platform.h"
 
 #include <stdio.h>
@@ -17,9 +23,11 @@ static _Alignas(64) uint8_t l2_arena[FBC_L2_ARENA_BYTES];
 uint8_t *const fbc_l1_arena = l1_arena;
 uint8_t *const fbc_l2_arena = l2_arena;
 
-static uint32_t current_core;
+static _Thread_local uint32_t current_core;
 static uint8_t *external_memory;
 static uint32_t external_bytes;
+static const fbc_l3_transfer *transfers;
+static uint32_t transfers_allowed;
 static FILE *files[MAXIMUM_FILES];
 
 uint32_t fbc_core_id(void) {
@@ -30,12 +38,75 @@ uint32_t fbc_core_count(void) {
     return FBC_CORES;
 }
 
-void fbc_parallel(void (*kernel)(void *), void *args) {
+#if FBC_HOST_THREADS
+
+/* The work that core 0 hands to the others; no kernel: the end. Two barriers, because to the thread sanitizer a core
+ * that leaves one late has seen all that the others did until they came to it again. */
+static struct {
+    void (*kernel)(void *);
+    void *args;
+} job;
+static pthread_barrier_t begin;
+static pthread_barrier_t end;
+static pthread_t threads[FBC_CORES];
+
+static void *work(void *core) {
+    current_core = *(const uint32_t *)core;
+    for (;;) {
+        pthread_barrier_wait(&begin);
+        if (job.kernel == NULL) {
+            return NULL;
+        }
+        job.kernel(job.args);
+        pthread_barrier_wait(&end);
+    }
+}
+
+static int start_cores(void) {
+    static uint32_t cores[FBC_CORES];
+    int status = pthread_barrier_init(&begin, NULL, FBC_CORES);
+    status = status == 0 ? pthread_barrier_init(&end, NULL, FBC_CORES) : status;
+    for (uint32_t core = 1; core < FBC_CORES && status == 0; core++) {
+        cores[core] = core;
+        status = pthread_create(&threads[core], NULL, work, &cores[core]);
+    }
+    return status;
+}
+
+static void stop_cores(void) {
+    job.kernel = NULL;
+    pthread_barrier_wait(&begin);
+    for (uint32_t core = 1; core < FBC_CORES; core++) {
+        pthread_join(threads[core], NULL);
+    }
+}
+
+uint32_t fbc_parallel(void (*kernel)(void *), void *args) {
+    job.kernel = kernel;
+    job.args = args;
+    pthread_barrier_wait(&begin);
+    kernel(args);
+    pthread_barrier_wait(&end);
+    return 0u;
+}
+
+#else
+
+static int start_cores(void) {
+    return 0;
+}
+
+static void stop_cores(void) {}
+
+uint32_t fbc_parallel(void (*kernel)(void *), void *args) {
     for (current_core = 0; current_core < FBC_CORES; current_core++) {
         kernel(args);
     }
     current_core = 0;
+    return 0u;
 }
+
+#endif
 
 void fbc_dma_in(const fbc_dma_copy *copy) {
     for (uint32_t line = 0; line < copy->lines; line++) {
@@ -51,17 +122,54 @@ void fbc_dma_out(const fbc_dma_copy *copy) {
     }
 }
 
-void fbc_dma_wait(void) {}
-
-void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes) {
-    if (l3 > external_bytes || bytes > external_bytes - l3) {
-        fprintf(stderr, "L3 read of %u bytes at %u is outside the %u bytes loaded\n", bytes, l3, external_bytes);
-        abort();
-    }
-    memcpy(l2, external_memory + l3, bytes);
+uint32_t fbc_dma_group(void) {
+    return 0u;
 }
 
-void fbc_l3_wait(void) {}
+uint32_t fbc_dma_wait_group(uint32_t group) {
+    (void)group;
+    return 0u;
+}
+
+void fbc_dma_wait(void) {}
+
+static void fail(const char *what, uint32_t bytes, uint32_t at) {
+    fprintf(stderr, "L3 transfer of %u bytes at %u: %s\n", bytes, at, what);
+    abort();
+}
+
+static void transfer(const fbc_l3_transfer *now) {
+    if (now->l3 > external_bytes || now->bytes > external_bytes - now->l3) {
+        fail("outside of external memory", now->bytes, now->l3);
+    }
+    if (now->l2 > sizeof l2_arena || now->bytes > sizeof l2_arena - now->l2) {
+        fail("outside of the L2 arena", now->bytes, now->l3);
+    }
+    if (now->write) {
+        memcpy(external_memory + now->l3, l2_arena + now->l2, now->bytes);
+    } else {
+        memcpy(l2_arena + now->l2, external_memory + now->l3, now->bytes);
+    }
+}
+
+void fbc_l3_begin(const fbc_l3_transfer *list) {
+    transfers = list;
+    transfers_allowed = 0u;
+}
+
+void fbc_l3_allow(uint32_t count) {
+    while (transfers_allowed < count) {
+        transfer(&transfers[transfers_allowed++]);
+    }
+}
+
+/* On the machine this would wait for ever. */
+uint32_t fbc_l3_wait(uint32_t count) {
+    if (count > transfers_allowed) {
+        fail("waited for, but not allowed", transfers[count - 1u].bytes, transfers[count - 1u].l3);
+    }
+    return 0u;
+}
 
 int fbc_l3_load_file(const char *path, uint32_t bytes) {
     free(external_memory);
@@ -112,7 +220,12 @@ void fbc_print(const char *text) {
 }
 
 int main(void) {
+    if (start_cores() != 0) {
+        fputs("the threads of the cores cannot be started\n", stderr);
+        abort();
+    }
     const int status = fbc_main();
+    stop_cores();
     free(external_memory);
     return status;
 }

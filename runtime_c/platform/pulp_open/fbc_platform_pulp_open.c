@@ -1,5 +1,6 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Bare-metal PULP-open: boot, fork and join, DMA, HyperRAM. The program runs on cluster core 0. */
+/* Bare-metal PULP-open: boot, fork and join, DMA, HyperRAM. The program runs on cluster core 0; the
+ * fabric controller boots the cluster and then serves external memory. */
 #include "fbc_platform.h"
 #include "fbc_pulp_open.h"
 
@@ -23,7 +24,18 @@ static struct {
     void *args;
 } volatile job IN_L1;
 
-static uint32_t IN_L1 dma_counters; /* bit mask of the counter of the copies under way, 0 if none */
+/* Bit masks of DMA counters: the one of the copies that belong to no group yet (0 if none), and all that are in use. */
+static uint32_t IN_L1 dma_open;
+static uint32_t IN_L1 dma_in_use;
+
+/* Where core 0 says which transfers with external memory may happen, and the fabric controller, which makes them, which
+ * have happened. Counts never go back: those of a list start at `first`. */
+static struct {
+    const fbc_l3_transfer *list;
+    uint32_t first;
+    uint32_t allowed;
+    uint32_t done;
+} volatile external;
 
 extern const uint8_t _cluster_start[];
 void fbc_fabric_main(void);
@@ -55,7 +67,8 @@ static inline void barrier(void) {
                      : "memory");
 }
 
-void fbc_parallel(void (*kernel)(void *), void *args) {
+uint32_t fbc_parallel(void (*kernel)(void *), void *args) {
+    const uint32_t start = fbc_cycles();
 #if FBC_CORES > 1
     job.kernel = kernel;
     job.args = args;
@@ -65,17 +78,19 @@ void fbc_parallel(void (*kernel)(void *), void *args) {
 #else
     kernel(args);
 #endif
+    return fbc_cycles() - start;
 }
 
-/* All copies since the last wait share one counter. L1 is smaller than the 17 bits of a command's length. */
+/* All copies of a group share one counter. L1 is smaller than the 17 bits of a command's length. */
 static void start_copy(const fbc_dma_copy *copy, uint32_t direction) {
     const uint32_t bytes = copy->line_bytes * copy->lines;
     const int dense = copy->lines == 1u || copy->l2_stride == copy->line_bytes;
     if (bytes == 0u) {
         return;
     }
-    if (dma_counters == 0u) {
-        dma_counters = 1u << FBC_DMA_COMMAND;
+    if (dma_open == 0u) {
+        dma_open = 1u << FBC_DMA_COMMAND;
+        dma_in_use |= dma_open;
     }
     FBC_DMA_COMMAND = bytes | direction | FBC_DMA_INCREMENT | (dense ? 0u : FBC_DMA_TWO_D);
     FBC_DMA_COMMAND = (uint32_t)(uintptr_t)copy->l1;
@@ -94,61 +109,101 @@ void fbc_dma_out(const fbc_dma_copy *copy) {
     start_copy(copy, 0u);
 }
 
-void fbc_dma_wait(void) {
-    __asm__ volatile("" ::: "memory");
-    if (dma_counters != 0u) {
-        while ((FBC_DMA_STATUS & dma_counters) != 0u) {
+uint32_t fbc_dma_group(void) {
+    const uint32_t group = dma_open;
+    dma_open = 0u;
+    return group;
+}
+
+uint32_t fbc_dma_wait_group(uint32_t group) {
+    const uint32_t start = fbc_cycles();
+    if (group != 0u) {
+        while ((FBC_DMA_STATUS & group) != 0u) {
         }
-        FBC_DMA_STATUS = dma_counters;
-        dma_counters = 0u;
+        FBC_DMA_STATUS = group;
+        dma_in_use &= ~group;
     }
-    __asm__ volatile("" ::: "memory");
+    return fbc_cycles() - start;
 }
 
-void fbc_l3_wait(void) {
+void fbc_dma_wait(void) {
+    dma_open = 0u;
+    fbc_dma_wait_group(dma_in_use);
+}
+
+void fbc_l3_begin(const fbc_l3_transfer *list) {
+    while (external.done != external.allowed) {
+    }
+    external.list = list;
+    external.first = external.allowed;
+}
+
+void fbc_l3_allow(uint32_t count) {
+    __asm__ volatile("" ::: "memory");
+    external.allowed = external.first + count;
+}
+
+uint32_t fbc_l3_wait(uint32_t count) {
+    const uint32_t start = fbc_cycles();
+    const uint32_t wanted = external.first + count;
+    while ((int32_t)(external.done - wanted) < 0) {
+    }
+    return fbc_cycles() - start;
+}
+
+/* Some cycles between two looks, which leave the memory to the cluster. */
+static void pause(void) {
+    __asm__ volatile("nop\nnop\nnop\nnop\nnop\nnop\nnop\nnop");
+}
+
+static void make_transfer(const fbc_l3_transfer *transfer) {
+    const uint32_t l2 = (uint32_t)(uintptr_t)(l2_arena + transfer->l2);
+    if (transfer->write) {
+        FBC_HYPER_WRITE_ADDRESS = l2;
+        FBC_HYPER_WRITE_BYTES = transfer->bytes;
+        FBC_HYPER_COMMAND = FBC_HYPER_COMMAND_WRITE;
+        FBC_HYPER_EXTERNAL_ADDRESS = transfer->l3;
+        FBC_HYPER_WRITE_START = FBC_HYPER_START;
+    } else {
+        FBC_HYPER_READ_ADDRESS = l2;
+        FBC_HYPER_READ_BYTES = transfer->bytes;
+        FBC_HYPER_COMMAND = FBC_HYPER_COMMAND_READ;
+        FBC_HYPER_EXTERNAL_ADDRESS = transfer->l3;
+        FBC_HYPER_READ_START = FBC_HYPER_START;
+    }
     while ((FBC_HYPER_STATUS & 1u) != 0u) {
+        pause();
     }
-    __asm__ volatile("" ::: "memory");
 }
 
-/* There is one transaction at a time, so a second read first waits for the one before. */
-void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes) {
-    fbc_l3_wait();
-    if (bytes == 0u) {
-        return;
+/* The fabric controller after boot: one transfer after the other, so that external memory never waits for core 0. */
+static void serve_external_memory(void) {
+    for (uint32_t done = 0u;; external.done = ++done) {
+        while (external.allowed == done) {
+            pause();
+        }
+        make_transfer(&external.list[done - external.first]);
     }
-    FBC_HYPER_READ_ADDRESS = (uint32_t)(uintptr_t)l2;
-    FBC_HYPER_READ_BYTES = bytes;
-    FBC_HYPER_COMMAND = FBC_HYPER_COMMAND_READ;
-    FBC_HYPER_EXTERNAL_ADDRESS = l3;
-    FBC_HYPER_READ_START = FBC_HYPER_START;
-}
-
-static void write_external(uint32_t l3, const void *l2, uint32_t bytes) {
-    __asm__ volatile("" ::: "memory");
-    FBC_HYPER_WRITE_ADDRESS = (uint32_t)(uintptr_t)l2;
-    FBC_HYPER_WRITE_BYTES = bytes;
-    FBC_HYPER_COMMAND = FBC_HYPER_COMMAND_WRITE;
-    FBC_HYPER_EXTERNAL_ADDRESS = l3;
-    FBC_HYPER_WRITE_START = FBC_HYPER_START;
-    fbc_l3_wait();
 }
 
 /* The L2 arena is free before the run, so it is the buffer. */
 int fbc_l3_load_file(const char *path, uint32_t bytes) {
+    static fbc_l3_transfer part = {.write = 1u};
     const int file = fbc_file_open(path, 0);
     if (file < 0) {
         return -1;
     }
     int status = 0;
-    for (uint32_t done = 0; done < bytes && status == 0;) {
+    for (uint32_t done = 0; done < bytes && status == 0; done += part.bytes) {
         const uint32_t rest = bytes - done;
-        const uint32_t part = rest < sizeof l2_arena ? rest : sizeof l2_arena;
-        status = fbc_file_read(file, l2_arena, part);
+        part.bytes = rest < sizeof l2_arena ? rest : sizeof l2_arena;
+        part.l3 = done;
+        status = fbc_file_read(file, l2_arena, part.bytes);
         if (status == 0) {
-            write_external(done, l2_arena, part);
+            fbc_l3_begin(&part);
+            fbc_l3_allow(1u);
+            fbc_l3_wait(1u);
         }
-        done += part;
     }
     fbc_file_close(file);
     return status;
@@ -186,12 +241,14 @@ void fbc_fabric_main(void) {
         FBC_CLUSTER_BOOT_ADDRESS(core) = (uint32_t)(uintptr_t)_cluster_start;
     }
     FBC_CLUSTER_FETCH_ENABLE = ALL_CORES;
+    serve_external_memory();
 }
 
 void fbc_cluster_main(uint32_t core) {
     FBC_EVENT_MASK = FBC_EVENT_BARRIER;
     if (core == 0u) {
-        dma_counters = 0u;
+        dma_open = 0u;
+        dma_in_use = 0u;
         FBC_BARRIER_TRIGGER_MASK = ALL_CORES;
         FBC_BARRIER_TARGET_MASK = ALL_CORES;
     } else {

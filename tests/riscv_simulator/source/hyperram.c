@@ -1,5 +1,6 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* External HyperRAM behind the uDMA, transaction 0. Transfers are delayed and poison their target as DMA copies do. */
+/* External HyperRAM behind the uDMA, transaction 0. A transfer that is not immediate poisons its target and happens
+ * when it is looked at after the time it takes on the machine. */
 #include "memory.h"
 
 enum {
@@ -18,10 +19,11 @@ enum {
     DEVICE = 0x8A0
 };
 enum { COMMAND_WRITE = 1, COMMAND_READ = 5, START = 0x14, REGISTERS = 0x1000 / 4 };
+enum { STARTUP_CYCLES = 140 }; /* and one a byte */
 
 static uint32_t registers[REGISTERS];
 static bool busy;
-static bool looked_at;
+static uint32_t start_cycle;
 static bool writes;
 static Core *starter;
 
@@ -68,7 +70,7 @@ static void start(Core *core, bool is_write) {
     starter = core;
     writes = is_write;
     busy = true;
-    looked_at = false;
+    start_cycle = core_cycles(core);
     uint8_t *memory = l2_side();
     const CopyMode copies = core->machine->options.copies;
     if (copies == COPY_IMMEDIATE) {
@@ -83,11 +85,12 @@ uint32_t hyperram_read(Core *core, uint32_t offset) {
         fault(core, "load from the uDMA register 0x%03x, which this simulator does not have", offset);
     }
     const bool random = core->machine->options.copies == COPY_RANDOM;
-    const bool later = random ? (machine_random(core->machine) & 1u) != 0u : !looked_at;
+    const uint32_t bytes = registers[(writes ? TX_BYTES : RX_BYTES) / 4];
+    const bool later =
+        random ? (machine_random(core->machine) & 1u) != 0u : core_cycles(core) - start_cycle < bytes + STARTUP_CYCLES;
     if (busy && !later) {
         finish();
     }
-    looked_at = true;
     return busy ? 1u : 0u;
 }
 

@@ -149,7 +149,19 @@ static _Noreturn void report_deadlock(Machine *machine) {
                     states[core->state], core->pc, core->event_mask, core->event_buffer);
         }
     }
-    fault(NULL, "deadlock: no core runs any more and the program has not ended");
+    fault(NULL, "deadlock: no core of the cluster runs any more and the program has not ended");
+}
+
+/* The fabric controller polls for work and cannot wake the cluster's cores here. */
+static bool cluster_sleeps(const Machine *machine) {
+    bool waits = false;
+    for (int i = 0; i < MAXIMUM_CLUSTER_CORES; i++) {
+        if (machine->cores[i].state == CORE_RUNNING) {
+            return false;
+        }
+        waits |= machine->cores[i].state == CORE_WAITS_FOR_EVENT;
+    }
+    return waits || machine->cores[FABRIC].state != CORE_RUNNING;
 }
 
 void machine_run(Machine *machine) {
@@ -170,7 +182,7 @@ void machine_run(Machine *machine) {
             run_core(core, quantum);
         }
         machine->cycle += longest;
-        if (longest == 0u) {
+        if (!machine->ended && cluster_sleeps(machine)) {
             report_deadlock(machine);
         }
         if (maximum != 0u && machine->cycle > maximum) {

@@ -19,6 +19,11 @@ void *memcpy(void *restrict target, const void *restrict source, size_t bytes) {
 
 void *memset(void *target, int value, size_t bytes) {
     uint8_t *to = target;
+    if (((uintptr_t)to & 3u) == 0u) {
+        for (; bytes >= 4u; bytes -= 4u, to += 4) {
+            *(uint32_t *)(void *)to = (uint8_t)value * 0x01010101u;
+        }
+    }
     for (; bytes > 0u; bytes--) {
         *to++ = (uint8_t)value;
     }

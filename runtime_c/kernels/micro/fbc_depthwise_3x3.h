@@ -1,0 +1,279 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* Depthwise convolution 3x3, stride 1 or 2, any padding below 3, channels a multiple of 4, 32-bit requantization.
+ *
+ * The work is cut into units: a band of output rows of four channels. Each core takes a run of units; of each it writes
+ * the input planes with their borders into scratch once, then it walks down all strips of two output columns with two
+ * channels and again with the other two. */
+#ifndef FBC_DEPTHWISE_3X3_H
+#define FBC_DEPTHWISE_3X3_H
+
+#include "common/fbc_share.h"
+#include "micro/fbc_depthwise_planes.h"
+#include "micro/fbc_depthwise_strips.h"
+
+enum { FBC_DEPTHWISE_KERNEL = 3, FBC_DEPTHWISE_CHANNELS = 4, FBC_DEPTHWISE_PLANES_BYTES = 3072 };
+
+typedef struct {
+    uint32_t groups;     /* of four channels */
+    uint32_t bands;      /* of output rows */
+    uint32_t band_rows;  /* output rows of a band; the last may have fewer */
+    uint32_t quads;      /* words of a row of a plane */
+    uint32_t pair_bytes; /* of two planes */
+    uint32_t core_bytes; /* of scratch */
+} fbc_depthwise_plan;
+
+/* Enough bands that the planes stay small, and up to seven more if that lets the cores end together. A unit costs about
+ * its output pixels, two rows of borders, and what twenty pixels cost. The compiler's side is DepthwiseKernel in
+ * fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
+static __attribute__((noinline)) fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
+    const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
+    const uint32_t cores = fbc_core_count();
+    const uint32_t reach = (width < 2u ? 2u : width) * stride + 2u;
+    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
+    const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
+    const uint32_t most_rows = input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
+    const uint32_t fewest = (height + most_rows - 1u) / most_rows;
+    uint32_t least = UINT32_MAX;
+    for (uint32_t bands = fewest; bands < fewest + 8u && bands <= height; bands++) {
+        const uint32_t rows = (height + bands - 1u) / bands;
+        const uint32_t units = plan.groups * bands;
+        const uint32_t cost = (units + cores - 1u) / cores * ((rows + 2u) * width + 20u);
+        if (cost < least) {
+            least = cost;
+            plan.band_rows = rows;
+        }
+        if (units % cores == 0u) {
+            break;
+        }
+    }
+    plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
+    plan.pair_bytes = 8u * plan.quads * ((plan.band_rows - 1u) * stride + FBC_DEPTHWISE_KERNEL);
+    plan.core_bytes = 2u * plan.pair_bytes + 4u; /* a word more, so that the cores begin in different banks */
+    return plan;
+}
+
+FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args) {
+    return fbc_core_count() * fbc_make_depthwise_plan(args).core_bytes;
+}
+
+FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
+    uint32_t word;
+#ifdef FBC_XPULPV2
+    __asm__ volatile("lw %0, 0(%1)" : "=r"(word) : "r"(address) : "memory"); /* misaligned: two cycles */
+#else
+    memcpy(&word, address, sizeof word);
+#endif
+    return word;
+}
+
+/* The three taps of each row in the low bytes of a word; reads no byte behind the filter. */
+FBC_INLINE void fbc_read_taps(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
+    if (bits == 8u) {
+        taps[0] = fbc_load_word_anywhere(filter) & 0xFFFFFFu;
+        taps[1] = fbc_load_word_anywhere(filter + 3) & 0xFFFFFFu;
+        taps[2] = fbc_load_word_anywhere(filter + 5) >> 8;
+    } else if (bits == 4u) {
+        const uint32_t word = fbc_load_word_anywhere(filter);
+        const uint32_t rows[3] = {word, word >> 12, word >> 24 | (uint32_t)filter[4] << 8};
+        for (uint32_t i = 0; i < 3u; i++) {
+            const uint32_t lanes = (rows[i] & 0xFu) | (rows[i] & 0xF0u) << 4 | (rows[i] & 0xF00u) << 8;
+            taps[i] = lanes | (lanes & 0x080808u) * 30u; /* a sign is repeated in the upper half of its byte */
+        }
+    } else {
+        const uint32_t word = filter[0] | (uint32_t)filter[1] << 8 | (uint32_t)filter[2] << 16;
+        for (uint32_t i = 0; i < 3u; i++) {
+            const uint32_t row = word >> 6u * i;
+            const uint32_t lanes = (row & 3u) | (row & 0xCu) << 6 | (row & 0x30u) << 12;
+            taps[i] = lanes | (lanes & 0x020202u) * 126u;
+        }
+    }
+}
+
+/* Filters and parameters of two channels; returns the kind of requantization, which is `kind` or "folded". */
+FBC_INLINE fbc_strip_kind fbc_prepare_pair(const fbc_conv_args *args, uint32_t channel, fbc_strip_kind kind,
+                                           fbc_strip_pair *pair) {
+    const fbc_requantization *parameters = &args->requantization;
+    const uint32_t filter_bytes = fbc_lane_bytes(9u, args->weight_bits);
+    const uint8_t *filter = (const uint8_t *)args->weights + channel * filter_bytes;
+    for (uint32_t i = 0; i < 2u; i++) {
+        fbc_read_taps(filter, args->weight_bits, pair->weights[i]);
+        pair->multiplier[i] = parameters->scale[channel + i].multiplier;
+        pair->clamp[i] = parameters->clamped ? parameters->scale[channel + i].clamp : INT32_MAX;
+        pair->addend[i] = ((const int32_t *)parameters->addend)[channel + i];
+        filter += filter_bytes;
+    }
+    pair->shift = parameters->shift;
+    if (kind != FBC_STRIP_CLAMPED || args->output_bits != 8u) {
+        return kind;
+    }
+    const int32_t multiplier = pair->multiplier[0], addend = pair->addend[0], clamp = pair->clamp[0];
+    if (!fbc_strip_fold(pair, 0u, parameters->shift)) {
+        return kind;
+    }
+    if (!fbc_strip_fold(pair, 1u, parameters->shift)) {
+        pair->multiplier[0] = multiplier;
+        pair->addend[0] = addend;
+        pair->clamp[0] = clamp;
+        return kind;
+    }
+    pair->shift = FBC_STRIP_UPPER_BYTES;
+    return FBC_STRIP_FOLDED;
+}
+
+/* What does not depend on channels and bands. */
+FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_strip_pair *pair) {
+    pair->low = args->requantization.low;
+    pair->high = args->requantization.high;
+    pair->column = 0;
+    pair->last = args->output_width < 2u ? 0u : args->output_width - 2u;
+    pair->pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    pair->second_bytes = args->output_width < 2u ? 0u : pair->pixel_bytes;
+    pair->row_bytes = args->output_width * pair->pixel_bytes;
+    pair->plane_bytes = 4u * plan->quads;
+}
+
+typedef void (*fbc_fill_function)(const fbc_planes *planes);
+
+FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
+    if (args->input_channel_first) {
+        return fbc_fill_planes_first;
+    }
+    if (args->activation_bits == 8u) {
+        return fbc_fill_planes_8;
+    }
+    if (args->activation_bits == 4u) {
+        return args->activation_signed ? fbc_fill_planes_4_1 : fbc_fill_planes_4_0;
+    }
+    return args->activation_signed ? fbc_fill_planes_2_1 : fbc_fill_planes_2_0;
+}
+
+/* What of the planes does not depend on channels and bands. */
+FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_planes *planes) {
+    const uint32_t channel_first = args->input_channel_first;
+    planes->quads = plan->quads;
+    planes->column_bytes = channel_first ? 1u : fbc_lane_bytes(args->input_channels, args->activation_bits);
+    planes->row_bytes = args->input_width * planes->column_bytes;
+    planes->spread = channel_first ? args->input_height * planes->row_bytes : planes->column_bytes;
+    fbc_find_edges(planes, args->pad_left, args->input_width, channel_first);
+}
+
+/* The rows of a unit's planes. */
+typedef struct {
+    int32_t top; /* row of the tile */
+    uint32_t above;
+    uint32_t inside;
+    uint32_t below;
+} fbc_plane_rows;
+
+FBC_INLINE fbc_plane_rows fbc_find_rows(int32_t top, int32_t rows, int32_t height) {
+    const int32_t above = top >= 0 ? 0 : -top < rows ? -top : rows;
+    const int32_t rest = height - (top + above) < rows - above ? height - (top + above) : rows - above;
+    const int32_t inside = rest > 0 ? rest : 0;
+    const fbc_plane_rows found = {top + above, (uint32_t)above, (uint32_t)inside, (uint32_t)(rows - above - inside)};
+    return found;
+}
+
+/* Four channels' planes; `first` is the first of the channels in the first row inside. Borders stay zero from unit to
+ * unit if there is one band. */
+FBC_INLINE void fbc_write_planes(fbc_planes *planes, fbc_fill_function fill, const fbc_plane_rows *rows,
+                                 const uint8_t *first, uint32_t clear, uint8_t *scratch, uint32_t pair_bytes) {
+    const uint32_t row_bytes = 8u * planes->quads; /* of a pair */
+    planes->rows = rows->inside;
+    planes->input = first;
+    for (uint32_t i = 0; i < 2u; i++) {
+        planes->to[i] = scratch + rows->above * row_bytes;
+        if (clear) {
+            fbc_clear_words(scratch, rows->above * row_bytes);
+            fbc_clear_words(planes->to[i] + rows->inside * row_bytes, rows->below * row_bytes);
+        }
+        scratch += pair_bytes;
+    }
+    if (rows->inside > 0u) {
+        fill(planes);
+    }
+}
+
+typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
+
+/* By sign of the activations, stride, kind of requantization, pair of channels. */
+typedef const fbc_strips_function fbc_strips_table[2][2][4][2];
+
+FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
+    const fbc_requantization *parameters = &args->requantization;
+    if (parameters->low != 0 || parameters->high != (int32_t)(1u << args->output_bits) - 1) {
+        return FBC_STRIP_GENERAL;
+    }
+    return parameters->clamped ? FBC_STRIP_CLAMPED : FBC_STRIP_PLAIN;
+}
+
+FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
+    const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args);
+    const fbc_strips_function(*convolve)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
+    const fbc_strip_kind kind = fbc_choose_kind(args);
+    const fbc_fill_function fill = fbc_choose_fill(args);
+    const fbc_range units = fbc_core_range(plan.groups * plan.bands);
+    const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
+    uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
+    /* The cores' stacks lie in the same banks, but the strips read these parameters all the time. */
+    fbc_strip_pair room[2];
+    fbc_strip_pair *pair = (fbc_strip_pair *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
+    fbc_planes planes;
+    fbc_prepare_planes(args, &plan, &planes);
+    fbc_prepare_strips(args, &plan, pair);
+    for (uint32_t unit = units.begin; unit < units.end; unit++) {
+        const uint32_t group = unit / plan.bands;
+        const uint32_t row = (unit - group * plan.bands) * plan.band_rows;
+        const uint32_t left = args->output_height - row, rows = left < plan.band_rows ? left : plan.band_rows;
+        const fbc_plane_rows plane_rows = fbc_find_rows((int32_t)(row * stride) - args->pad_top,
+                                                        (int32_t)((rows - 1u) * stride + 3u), args->input_height);
+        const uint8_t *first = (const uint8_t *)args->input + (uint32_t)plane_rows.top * planes.row_bytes;
+        uint32_t channel = group * FBC_DEPTHWISE_CHANNELS;
+        first += args->input_channel_first ? channel * planes.spread : channel * args->activation_bits >> 3;
+        fbc_write_planes(&planes, fill, &plane_rows, first, unit == units.begin || plan.bands > 1u, scratch,
+                         plan.pair_bytes);
+        pair->rounds = (rows + steps - 1u) / steps;
+        pair->rest = pair->rounds * steps == rows ? 0u : rows + steps - pair->rounds * steps;
+        pair->plane = scratch;
+        for (uint32_t i = 0; i < 2u; i++) {
+            const fbc_strip_kind found = fbc_prepare_pair(args, channel, kind, pair);
+            pair->output = (uint8_t *)args->output + row * pair->row_bytes + (channel * args->output_bits >> 3);
+            convolve[found][i](pair);
+            pair->plane += plan.pair_bytes;
+            channel += 2u;
+        }
+    }
+}
+
+/* A kernel for one width of outputs: `low` and `high` say how the first and the second pair of channels are stored. */
+#define FBC_DEPTHWISE_STRIPS(store, is_signed, stride) \
+    FBC_DEFINE_STRIPS(is_signed, stride, PLAIN, store) \
+    FBC_DEFINE_STRIPS(is_signed, stride, CLAMPED, store) \
+    FBC_DEFINE_STRIPS(is_signed, stride, GENERAL, store)
+#define FBC_DEPTHWISE_ALL_STRIPS(store) \
+    FBC_DEPTHWISE_STRIPS(store, 0, 1) \
+    FBC_DEPTHWISE_STRIPS(store, 0, 2) \
+    FBC_DEPTHWISE_STRIPS(store, 1, 1) \
+    FBC_DEPTHWISE_STRIPS(store, 1, 2)
+/* `folded` is the kind that stands in for it where outputs are narrower than 8 bits. */
+#define FBC_DEPTHWISE_PAIR(is_signed, stride, kind, low, high) \
+    { fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high }
+#define FBC_DEPTHWISE_NAMES(is_signed, stride, folded, low, high) \
+    { \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, PLAIN, low, high), \
+            FBC_DEPTHWISE_PAIR(is_signed, stride, CLAMPED, low, high), \
+            FBC_DEPTHWISE_PAIR(is_signed, stride, GENERAL, low, high), \
+            FBC_DEPTHWISE_PAIR(is_signed, stride, folded, low, high), \
+    }
+#define FBC_DEFINE_DEPTHWISE(name, folded, low, high) \
+    static fbc_strips_table table = { \
+        {FBC_DEPTHWISE_NAMES(0, 1, folded, low, high), FBC_DEPTHWISE_NAMES(0, 2, folded, low, high)}, \
+        {FBC_DEPTHWISE_NAMES(1, 1, folded, low, high), FBC_DEPTHWISE_NAMES(1, 2, folded, low, high)}, \
+    }; \
+    void name(void *arguments) { \
+        fbc_depthwise_3x3(arguments, &table); \
+    } \
+    uint32_t name##_scratch_bytes(const fbc_conv_args *args) { \
+        return fbc_depthwise_scratch_bytes(args); \
+    }
+
+#endif
