@@ -146,7 +146,7 @@ def test_scratch_is_none_where_pixels_are_read_in_place():
     kernel = choose_kernel(layer, target("xpulpnn"))
     assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 0
     ragged = make_layer(kernel=1, pad=0, channels=(15, 24))
-    assert kernel.scratch_bytes(ragged, tile_of(ragged), 8) == 8 * (4 * 16 + 4)
+    assert kernel.scratch_bytes(ragged, tile_of(ragged), 8) == 8 * (4 * 4 * 16 + 4)  # four quads at once
 
 
 def test_scratch_holds_widened_weights_of_the_tile_only():
