@@ -8,12 +8,21 @@
  * each input and layer four uint32, little-endian: total, compute, dma_wait and l3_wait cycles
  *
  * Exit status: 0; 2 no complete input; 3 weights.bin; 4 trace.bin; 5 profile.bin cannot be read or written; with guard
- * zones compiled in, 16 + n % 100 if layer n wrote outside of its L1 buffers (its name is printed).
+ * zones compiled in, 16 + n % 100 if layer n wrote outside of its L1 buffers, 116 + n % 100 if the arguments of
+ * a kernel of layer n broke a rule of kernels/common/fbc_check.h; name and rule are printed.
  */
 #include "fbc_platform.h"
+#include "common/fbc_check.h"
 #include "network.h"
 
-enum { STATUS_INPUT = 2, STATUS_WEIGHTS = 3, STATUS_TRACE = 4, STATUS_PROFILE = 5, STATUS_GUARD = 16 };
+enum {
+    STATUS_INPUT = 2,
+    STATUS_WEIGHTS = 3,
+    STATUS_TRACE = 4,
+    STATUS_PROFILE = 5,
+    STATUS_GUARD = 16,
+    STATUS_ARGUMENTS = 116
+};
 
 /* What the observer returns; apart from the layer numbers that network_run_observed returns. */
 enum { TRACE_FAILED = -1 };
@@ -30,6 +39,17 @@ static int write_trace(void *context, uint32_t layer, const void *output, uint32
     return fbc_file_write(open->trace, output, bytes) == 0 ? 0 : TRACE_FAILED;
 }
 
+/* Says what network_run_observed found wrong with a layer; returns the exit status. */
+static int report_layer(int result) {
+    const int refused = result > NETWORK_LAYERS;
+    const int layer = result - 1 - (refused ? NETWORK_LAYERS : 0);
+    fbc_print(network_layers[layer].name);
+    fbc_print(refused ? ": arguments of a kernel: " : ": wrote outside of its L1 buffers");
+    fbc_print(refused ? fbc_rule_text((fbc_rule)network_broken_rule) : "");
+    fbc_print("\n");
+    return (refused ? STATUS_ARGUMENTS : STATUS_GUARD) + layer % 100;
+}
+
 static int run_all(const files *open) {
     uint8_t *const input = fbc_l2_arena + NETWORK_INPUT_OFFSET;
     uint32_t runs = 0u;
@@ -40,9 +60,7 @@ static int run_all(const files *open) {
             return STATUS_TRACE;
         }
         if (result != 0) {
-            fbc_print(network_layers[result - 1].name);
-            fbc_print(": wrote outside of its L1 buffers\n");
-            return STATUS_GUARD + (result - 1) % 100;
+            return report_layer(result);
         }
         if (fbc_file_write(open->profile, network_profile, (uint32_t)sizeof network_profile) != 0) {
             return STATUS_PROFILE;

@@ -40,10 +40,9 @@ class CaseSpec:
         output_signed: Its sign; None draws one (32-bit outputs are signed, max pooling keeps the input's).
         second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
-        data: ``random`` over the whole range; ``extreme`` (only smallest and largest); ``clamped`` (random,
-            and the requantization clamps sums); ``coarse`` (random, and it shifts by 15 at most); ``halves``
-            (random, an add's multipliers fit 16 bits); ``identity`` (random, the requantization changes
-            nothing).
+        data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``: random,
+            and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``halves``: an add's
+            factors have 16 bits; ``identity``: requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -120,10 +119,19 @@ def limits(bits: int, signed: bool) -> tuple[int, int]:
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
-def whole_tile(layer: Layer) -> Tile:
+def whole_tile(case: Case) -> Tile:
     """The tile that is the whole layer."""
-    x, y = layer.inputs[0], layer.output
-    return Tile(x.height, x.width, x.channels, y.height, y.width, y.channels)
+    x, y = case.layer.inputs[0], case.layer.output
+    return Tile(
+        x.height,
+        x.width,
+        x.channels,
+        y.height,
+        y.width,
+        y.channels,
+        input_channel_first=case.spec.input_channel_first,
+        output_channel_first=case.spec.output_channel_first,
+    )
 
 
 def make_case(spec: CaseSpec) -> Case:

@@ -173,7 +173,7 @@ def check(case: Case, result: Result, kernel: Kernel, cores: int) -> list[str]:
     """What is wrong with a result, in words."""
     label = f"{case.name} ({kernel.function})"
     problems = [f"{label}: status {result.status}"] if result.status else []
-    scratch = kernel.scratch_bytes(case.layer, whole_tile(case.layer), cores)
+    scratch = kernel.scratch_bytes(case.layer, whole_tile(case), cores)
     if result.scratch_bytes != scratch:
         problems.append(f"{label}: C wants {result.scratch_bytes} scratch bytes, Python {scratch}")
     if result.output != expected_output(case):

@@ -103,7 +103,7 @@ def needed_l1_bytes(case: Case, kernel: Kernel, cores: int) -> int:
     """L1 that the driver needs for the operands of a case, their guards and scratch."""
     sizes = [
         *map(len, _operands(case, kernel)),
-        kernel.scratch_bytes(case.layer, whole_tile(case.layer), cores),
+        kernel.scratch_bytes(case.layer, whole_tile(case), cores),
     ]
     return sum(-(-size // 4) * 4 + GUARD_BYTES for size in sizes)
 
@@ -125,7 +125,7 @@ def _operands(case: Case, kernel: Kernel) -> list[bytes]:
 
 def _encode(case: Case, kernel: Kernel, cores: int, functions: Sequence[str]) -> bytes:
     layer, operands = case.layer, _operands(case, kernel)
-    scratch = kernel.scratch_bytes(layer, whole_tile(layer), cores)
+    scratch = kernel.scratch_bytes(layer, whole_tile(case), cores)
     scalars = _scalars(case)
     prepare = functions.index(kernel.prepare) + 1 if kernel.prepare else 0
     numbers = [functions.index(kernel.function), prepare, *map(len, operands), scratch]

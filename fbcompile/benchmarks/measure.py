@@ -17,6 +17,7 @@ from fbcompile.errors import NumericsError
 from fbcompile.latency.provenance import Provenance, kernel_library_hash, write_provenance
 from fbcompile.lowering.kernels import Kernel
 from fbcompile.lowering.network import Layer, WeightedLayer
+from fbcompile.lowering.support import kernel_label
 from fbcompile.profiling.profile import command_line
 from fbcompile.targets.target import Target
 from fbcompile.verification.build import RISCV_COMPILER, Build, require_tools, tool_version
@@ -54,7 +55,7 @@ class Rate:
 
     Attributes:
         case: Its label.
-        kernel: C function; with a preparing one, both.
+        kernel: C function, behind the preparing one and a ``+`` if there is one.
         cycles: Of a warm call, from the fork to the last core's end.
         predicted: What the cost model says.
         work: Multiply-accumulates, or elements where nothing is multiplied with weights.
@@ -195,9 +196,9 @@ def _rate(one: BenchCase, kernel: Kernel, result: Result, target: Target) -> Rat
     work = layer.shape.macs if multiplies else _elements(layer)
     return Rate(
         case=one.label,
-        kernel=f"{kernel.prepare} {kernel.function}" if kernel.prepare else kernel.function,
+        kernel=kernel_label(kernel),
         cycles=result.cycles,
-        predicted=round(kernel.compute_cycles(layer, whole_tile(layer), target.cores)),
+        predicted=round(kernel.compute_cycles(layer, whole_tile(one.case), target.cores)),
         work=work,
         unit="MAC" if multiplies else "element",
         rate=work / result.cycles,

@@ -8,15 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fbcompile.benchmarks.case import DEFAULT_CORES, CaseSpec
+from fbcompile.errors import InternalError
 from fbcompile.latency.key import LayerShape
 
 _SIGNS = {"u": False, "s": True}
 
 
 def read_table(path: Path) -> Iterator[dict[str, str]]:
-    """The lines of a CSV file, without those that begin with ``#``; columns left out are empty."""
+    """The lines of a CSV file, without those that begin with ``#``; columns left out are empty.
+
+    Raises:
+        InternalError: A line has more fields than there are columns.
+    """
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     for row in csv.DictReader(lines, restval=""):
+        if None in row:
+            raise InternalError(f"{path.name} has a line of too many fields: {row}", where="kernel cases")
         yield {name: value.strip() for name, value in row.items()}
 
 

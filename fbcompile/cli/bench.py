@@ -67,7 +67,7 @@ def _print_table(rates: list[Rate], target: Target) -> None:
     for rate in rates:
         table.add_row(
             rate.case,
-            rate.kernel,
+            rate.kernel.replace("+", " + "),
             f"{rate.cycles:,}",
             f"{100 * (rate.predicted / rate.cycles - 1):+.0f} %",
             f"{rate.rate:.2f} {rate.unit}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +13,6 @@ import typer
 if TYPE_CHECKING:
     from fbcompile.benchmarks.networks import NetworkTimes
     from fbcompile.verification.gvsoc import GvsocInstall
-
-_WIDEST = 200
-"""Columns of the tables where the output is no terminal."""
 
 
 def networks(
@@ -61,6 +57,7 @@ def networks(
     ]
     results: list[NetworkTimes] = []
     refused: list[DoesNotFitError] = []
+    document: dict[str, object] = {"provenance": _provenance(runs[0].target, install), "networks": []}
     for run in runs:
         print(f"{run.model}, {run.bits}, {run.target}", file=sys.stderr, flush=True)
         try:
@@ -68,12 +65,10 @@ def networks(
         except DoesNotFitError as error:
             error.what = f"{run.model}, {run.bits}, {run.target}: {error.what}"
             refused.append(error)
-    document = {
-        "provenance": _provenance(runs[0].target, install),
-        "networks": [one.as_dict() for one in results],
-    }
-    if out is not None:
-        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            continue
+        document["networks"] = [one.as_dict() for one in results]
+        if out is not None:  # after each network: the next one may take minutes
+            out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if as_json:
         print(json.dumps(document, indent=2))
     else:
@@ -96,12 +91,9 @@ def _provenance(target: str, install: GvsocInstall) -> dict[str, object]:
 
 
 def _print_tables(results: list[NetworkTimes], *, layers: bool) -> None:
-    from rich.console import Console
+    from fbcompile.cli.cycle_tables import layers_table, networks_table, table_console
 
-    from fbcompile.cli.cycle_tables import layers_table, networks_table
-
-    width = None if sys.stdout.isatty() else max(_WIDEST, shutil.get_terminal_size().columns)
-    console = Console(highlight=False, width=width)
+    console = table_console()
     if layers:
         for one in results:
             console.print(layers_table(one))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -12,6 +15,14 @@ if TYPE_CHECKING:
 
 SPLIT = ("compute", "DMA wait", "L3 wait", "overhead")
 """Columns of ``split_cells``."""
+_WIDEST = 200
+"""Characters of a line where the output is no terminal."""
+
+
+def table_console() -> Console:
+    """A console on stdout that is wide enough for these tables in a file or pipe."""
+    width = None if sys.stdout.isatty() else max(_WIDEST, shutil.get_terminal_size().columns)
+    return Console(highlight=False, width=width)
 
 
 def split_cells(cycles: Cycles) -> list[str]:

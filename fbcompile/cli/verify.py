@@ -30,9 +30,7 @@ def verify(
         print(json.dumps(verdict.as_dict(), indent=2))
         return
     if verdict.gvsoc_images:
-        from rich.console import Console
+        from fbcompile.cli.cycle_tables import table_console, verification_table
 
-        from fbcompile.cli.cycle_tables import verification_table
-
-        Console(highlight=False).print(verification_table(verdict))
+        table_console().print(verification_table(verdict))
     print(verdict.summary())

@@ -55,10 +55,38 @@ def layer_context(layer: Layer, kernel: Kernel, tiling: LayerTiling, name: str) 
         "output_channels": layer.output.channels,
         "output_pixel_bytes": layer.output.pixel_bytes,
         "output_bits": layer.output.bits,
+        "check": _check_call(layer, kernel),
+        "limits": _limits(layer.parts[-1], kernel),
     }
     if isinstance(layer, AddLayer | ConcatLayer):
         return values | _pixel_values(layer, tiling)
     return values | _window_values(layer, kernel, tiling)
+
+
+def _check_call(layer: Layer, kernel: Kernel) -> str:
+    """The call of kernels/common/fbc_check.h that checks the kernel's arguments."""
+    averages = f", {int(isinstance(layer, AveragePoolLayer))}" if kernel.arguments == "fbc_pool_args" else ""
+    args = "&args[input]" if isinstance(layer, ConcatLayer) else "args"
+    if isinstance(layer, FusedLayer):
+        args = "&args->pointwise"
+    return f"fbc_check_{kernel.arguments.removeprefix('fbc_')}({args}, &limits{averages})"
+
+
+def _limits(layer: Layer, kernel: Kernel) -> dict[str, int]:
+    """Fields of fbc_kernel_limits."""
+    return {
+        "activation_widths": sum(kernel.activation_widths),
+        "weight_widths": sum(kernel.weight_widths),
+        "output_widths": sum(kernel.output_widths),
+        "wide": int(kernel.wide),
+        "input_channel_first": int(kernel.takes_channel_first),
+        "output_channel_first": int(kernel.writes_channel_first),
+        "depthwise": int(kernel.weight_layout == "depthwise"),
+        "channel_block": kernel.channel_block,
+        "layer_channels": layer.output.channels,
+        "pad_bottom": layer.shape.pad_bottom,
+        "pad_right": layer.shape.pad_right,
+    }
 
 
 def _comment(layer: Layer, name: str) -> str:
@@ -150,6 +178,8 @@ def _depthwise_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict
     first = layer.first
     return {
         "kernel": kernel.first.function,
+        "check": "fbc_check_conv_args(&args->depthwise, &depthwise_limits)",
+        "limits": _limits(first, kernel.first),
         "block": weight_block(first, kernel.first, first.output.channels),
         "requantization": _requantization_values(first.requantization),
         "channels": first.output.channels,

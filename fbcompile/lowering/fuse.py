@@ -8,12 +8,10 @@ all other tilings, says that it is faster, waits for weights from L3 included.
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.kernels import fuse_kernels, is_depthwise
-from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
-from fbcompile.lowering.memory import plan_memory
+from fbcompile.lowering.layer_plan import LayerPlan, pack_weight_blocks
 from fbcompile.lowering.network import FusedLayer, Layer, Network, WeightedLayer
 from fbcompile.lowering.tiling import tile_layer
 from fbcompile.targets.target import Target
@@ -22,10 +20,10 @@ SMALL_WEIGHTS_BYTES = 32_768
 """A fused layer waits for all its weights before its first tile: beyond this size it may wait for too long."""
 
 
-def fuse_where_faster(
+def fused_variants(
     network: Network, plans: list[LayerPlan], target: Target
-) -> tuple[Network, list[LayerPlan]]:
-    """Fuses the pairs that are predicted to be faster together.
+) -> list[tuple[Network, list[LayerPlan]]]:
+    """The network with pairs fused that are predicted to be faster together: those with few weights, and all.
 
     Args:
         network: The layers.
@@ -33,7 +31,7 @@ def fuse_where_faster(
         target: L1, L2, L3.
 
     Returns:
-        The network of the layers that are to be computed, and their plans; the arguments if nothing gains.
+        For each variant the network of the layers that are to be computed, and their plans; none if no pair gains.
     """
     faster = {}
     for first, second in fusible_pairs(network):
@@ -42,8 +40,7 @@ def fuse_where_faster(
         if plan is not None and plan.tiling.cycles.total < apart:
             faster[first] = plan
     small = {i: plan for i, plan in faster.items() if sum(map(len, plan.weights)) <= SMALL_WEIGHTS_BYTES}
-    variants = [_replace(network, plans, chosen) for chosen in ({}, small, faster)]
-    return min(variants, key=lambda variant: _predicted_cycles(variant[0], variant[1], target))
+    return [_replace(network, plans, chosen) for chosen in (small, faster) if chosen]
 
 
 def _fused_plan(first: LayerPlan, second: LayerPlan, target: Target) -> LayerPlan | None:
@@ -61,14 +58,6 @@ def _replace(
     """The plans with each fused one in the place of the two from its position on."""
     kept = [fused.get(i, plan) for i, plan in enumerate(plans) if i - 1 not in fused]
     return dataclasses.replace(network, layers=tuple(plan.layer for plan in kept)), kept
-
-
-def _predicted_cycles(network: Network, plans: list[LayerPlan], target: Target) -> float:
-    try:
-        waits = plan_memory(network, layer_loads(plans), target, solve=False).l3_wait
-    except DoesNotFitError:
-        return math.inf  # where no variant fits, the first one's error is the user's
-    return waits + sum(plan.tiling.cycles.total for plan in plans)
 
 
 def fusible_pairs(network: Network) -> list[tuple[int, int]]:

@@ -9,19 +9,20 @@ from typing import Any, TypeVar
 
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import emit_project
-from fbcompile.lowering.fuse import fuse_where_faster
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
-from fbcompile.lowering.memory import PlanMethod, plan_memory, weight_room
+from fbcompile.lowering.layer_plan import LayerPlan, pack_weight_blocks
+from fbcompile.lowering.memory import PlanMethod
 from fbcompile.lowering.network import Layer, Network
+from fbcompile.lowering.plan import plan_program
 from fbcompile.lowering.support import require_tested
 from fbcompile.lowering.tiling import LayerTiling, LoopOrder, PredictedCycles, tile_layer
 from fbcompile.targets.target import Target
 
 _Result = TypeVar("_Result")
 
-BLOCKS_IN_L2 = 3
-"""L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
+LARGE_SHARE = 8
+"""Weights that take more than this part of L2 are large."""
+
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,12 +134,12 @@ def lower(network: Network, target: Target, out: Path, *, fuse: bool = True) -> 
         LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    plans = _stream_large_weights(network, plans, target)
-    if fuse:
-        network, plans = fuse_where_faster(network, plans, target)
-    memory = plan_memory(network, layer_loads(plans), target)
-    files = emit_project(network, plans, memory, target, out)
-    layers = tuple(_layer_report(plan, wait) for plan, wait in zip(plans, memory.l3_wait_cycles, strict=True))
+    program = plan_program(network, plans, target, fuse=fuse)
+    memory = program.memory
+    files = emit_project(program.network, program.plans, memory, target, out)
+    layers = tuple(
+        _layer_report(plan, wait) for plan, wait in zip(program.plans, memory.l3_wait_cycles, strict=True)
+    )
     return LoweringReport(
         network=network.name,
         target=target.name,
@@ -150,23 +151,6 @@ def lower(network: Network, target: Target, out: Path, *, fuse: bool = True) -> 
         l3_wait_bound=memory.bound,
         memory_plan=memory.method,
     )
-
-
-def _stream_large_weights(network: Network, plans: list[LayerPlan], target: Target) -> list[LayerPlan]:
-    """Tiles layers anew whose weights do not fit L2 beside the activations.
-
-    They load each weight once, and L2 holds the blocks of several tiles.
-    """
-    result = []
-    for plan, room in zip(plans, weight_room(network, target), strict=True):
-        sizes = [len(block) for block in plan.weights]
-        if sum(sizes) <= room or (plan.tiling.weights_once and max(sizes) <= room // BLOCKS_IN_L2):
-            result.append(plan)
-            continue
-        tiling = tile_layer(plan.layer, plan.kernel, target, stream_bytes=max(room, 0) // BLOCKS_IN_L2)
-        weights = pack_weight_blocks(plan.layer, plan.kernel, tiling)
-        result.append(LayerPlan(plan.layer, plan.kernel, tiling, weights))
-    return result
 
 
 def _tested_kernel(layer: Layer, target: Target) -> Kernel:

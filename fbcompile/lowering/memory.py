@@ -333,7 +333,12 @@ class Placement:
 
 
 def plan_memory(
-    network: Network, loads: Sequence[LayerLoad], target: Target, *, solve: bool = True
+    network: Network,
+    loads: Sequence[LayerLoad],
+    target: Target,
+    *,
+    solve: bool = True,
+    fits: Callable[[Target], bool] | None = None,
 ) -> MemoryPlan:
     """Plans L2 and L3.
 
@@ -342,6 +347,8 @@ def plan_memory(
         loads: One per layer.
         target: L2 and L3 sizes and the L3 read cost.
         solve: Let the solver look for a better plan where the greedy one waits more than it must.
+        fits: Whether the network fits another target, whose loads may differ; for the error. If None, the
+            loads stay as they are.
 
     Raises:
         DoesNotFitError: The arena exceeds L2 whatever is prefetched, or the weights exceed L3.
@@ -355,7 +362,7 @@ def plan_memory(
         if found is not None and (best is None or found.wait < best[1].wait):
             best = problem, found
     if best is None:
-        raise _does_not_fit(network, loads, target)
+        raise _does_not_fit(network, loads, target, fits or (lambda other: fits_l2(network, loads, other)))
     problem, placement = best
     if solve and placement.wait > placement.bound * ENOUGH:
         # Imported where it is needed: it takes a third of a second.
@@ -495,7 +502,9 @@ def _place_slices(problem: MemoryProblem, activations: dict[str, int]) -> tuple[
     return tuple(result)
 
 
-def _does_not_fit(network: Network, loads: Sequence[LayerLoad], target: Target) -> DoesNotFitError:
+def _does_not_fit(
+    network: Network, loads: Sequence[LayerLoad], target: Target, fits: Callable[[Target], bool]
+) -> DoesNotFitError:
     """Names the layer whose tensors need most, and the least L2 with which a plan is found."""
     layers = len(network.layers)
     activations = activation_buffers(network)
@@ -503,29 +512,41 @@ def _does_not_fit(network: Network, loads: Sequence[LayerLoad], target: Target) 
     weights = [Buffer(f"\0its weights{i}", size, i, i) for i, size in enumerate(smallest) if size > 0]
     live = live_bytes([*activations, *weights], layers)
     worst = max(range(layers), key=live.__getitem__)
-    low = max(target.l2_bytes + 1, live[worst])
-    high = max(low, sum(aligned(buffer.bytes) for buffer in [*activations, *weights]))
-    while low < high:
-        middle = (low + high) // 2
-        if _fits(network, loads, dataclasses.replace(target, l2_bytes=middle)):
-            high = middle
-        else:
-            low = middle + 1
+    needed = _smallest_l2(target, sum(load.bytes for load in loads), activations, fits)
     present = sorted((b for b in activations if b.first <= worst <= b.last), key=lambda b: -b.bytes)
     names = [f"{b.name} ({b.bytes} bytes)" for b in present[:4]]
     if smallest[worst] > 0:
         names.append(f"its weights ({smallest[worst]} bytes at a time)")
     return DoesNotFitError(
         f"{network.layers[worst].name}: the tensors that live while it runs do not fit L2",
-        why=f"they need {low} bytes, {target.l2_bytes} are available on target {target.name}; "
+        why=f"they need {needed} bytes, {target.l2_bytes} are available on target {target.name}; "
         f"the largest: {', '.join(names)}",
         where="lowering: memory plan",
-        hint=f"raise l2_bytes to at least {low}, or save {low - target.l2_bytes} bytes with fewer bits or a "
-        "smaller input",
+        hint=f"raise l2_bytes to at least {needed}, or save {needed - target.l2_bytes} bytes with fewer bits "
+        "or a smaller input",
     )
 
 
-def _fits(network: Network, loads: Sequence[LayerLoad], target: Target) -> bool:
+def _smallest_l2(
+    target: Target, weights: int, activations: Sequence[Buffer], fits: Callable[[Target], bool]
+) -> int:
+    """The least L2 that fits, a multiple of the alignment, by halving; the result was tried."""
+    low = target.l2_bytes // ALIGNMENT + 1
+    # Everything at once, and as much for layers that are tiled differently then.
+    high = max(low, sum(aligned(buffer.bytes) for buffer in activations) // ALIGNMENT + weights // ALIGNMENT)
+    while not fits(dataclasses.replace(target, l2_bytes=high * ALIGNMENT)):
+        high *= 2
+    while low < high:
+        middle = (low + high) // 2
+        if fits(dataclasses.replace(target, l2_bytes=middle * ALIGNMENT)):
+            high = middle
+        else:
+            low = middle + 1
+    return high * ALIGNMENT
+
+
+def fits_l2(network: Network, loads: Sequence[LayerLoad], target: Target) -> bool:
+    """Whether the greedy plan finds room for everything."""
     return any(
         greedy_placement(memory_problem(network, loads, target, limit)) is not None for limit in SLICES
     )

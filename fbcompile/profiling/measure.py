@@ -59,11 +59,13 @@ class _Program:
         key: What is measured.
         network: Its network.
         inputs: Integer input (1, C, H, W).
+        l2_bytes: What its tensors take of L2.
     """
 
     key: LatencyKey
     network: Network
     inputs: IntArray
+    l2_bytes: int
 
 
 def measure(keys: Sequence[LatencyKey], bench: Bench) -> dict[LatencyKey, Outcome]:
@@ -88,11 +90,11 @@ def measure(keys: Sequence[LatencyKey], bench: Bench) -> dict[LatencyKey, Outcom
         for number, key in enumerate(keys):
             network = synthetic_network(key)
             try:
-                lower(network, bench.target, folder / str(number) / "c")
+                report = lower(network, bench.target, folder / str(number) / "c")
             except (DoesNotFitError, UnsupportedModelError) as error:
                 outcomes[key] = error
                 continue
-            programs[str(number)] = _Program(key, network, random_input(key))
+            programs[str(number)] = _Program(key, network, random_input(key), report.l2_bytes)
         if programs:
             outcomes |= _run(programs, bench, folder)
     return outcomes
@@ -138,11 +140,16 @@ def _measurement(run: ProgramRun) -> Measurement:
 
 def _build(programs: dict[str, _Program], bench: Bench, folder: Path) -> Path:
     _compile_runtime(bench)
-    (folder / "batch.o").unlink(missing_ok=True)
+    for of_another_batch in (*folder.glob("platform/**/*.o"), folder / "batch.o"):
+        of_another_batch.unlink(missing_ok=True)
     return run_make(
         folder,
         ["batch.elf"],
-        variables=_variables(bench.target, bench.objects) | {"PROGRAMS": " ".join(programs)},
+        variables={
+            **_variables(bench.target, bench.objects),
+            "PROGRAMS": " ".join(programs),
+            "L2_BYTES": str(max(program.l2_bytes for program in programs.values())),
+        },
         makefile=_BATCH_PROGRAM / "Makefile",
         program=Path("batch.elf"),
     )
@@ -166,7 +173,7 @@ def _compile_runtime(bench: Bench) -> None:
 
 
 def _variables(target: Target, objects: Path) -> dict[str, str]:
-    """Arenas have the target's full size, so that the compiled runtime does not depend on the layers."""
+    """What the Makefile wants to know, but for the programs."""
     return {
         "RUNTIME": str(RUNTIME.resolve()),
         "BATCH": str(_BATCH_PROGRAM),
@@ -176,5 +183,4 @@ def _variables(target: Target, objects: Path) -> dict[str, str]:
         "ISA": target.isa,
         "CORES": str(target.cores),
         "L1_BYTES": str(target.l1_bytes),
-        "L2_BYTES": str(target.l2_bytes),
     }

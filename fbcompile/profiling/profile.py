@@ -220,7 +220,9 @@ class _Session:
 
 def _measure_all(keys: Sequence[LatencyKey], bench: Bench, jobs: int, session: _Session) -> None:
     size = max(1, min(BATCH_SIZE, -(-len(keys) // jobs)))
-    batches = [keys[start : start + size] for start in range(0, len(keys), size)]
+    # Layers of equal types share kernels, of which a program holds only those that it needs.
+    alike = sorted(keys, key=lambda key: (key.shape.op, key.bits, key.shape))
+    batches = [alike[start : start + size] for start in range(0, len(alike), size)]
     if jobs == 1 or len(batches) < 2:
         for batch in batches:
             session.collect(measure(batch, bench))

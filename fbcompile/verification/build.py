@@ -198,7 +198,8 @@ def run_make(
             f"the program does not fit {memory} of the target: {missing} bytes are missing",
             why="code, constants, tensors and stacks share it",
             where=_WHERE,
-            hint="fewer bits, a smaller input or a smaller network",
+            hint=f"leave the code more room: give tensors at least {missing} bytes less with --l2-bytes; "
+            "or fewer bits, a smaller input or a smaller network",
         )
     if done.returncode != 0:
         raise InternalError(

@@ -143,10 +143,22 @@ uint32_t fbc_conv_macload_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_macload_2_scratch_bytes(const fbc_conv_args *args);
 
-/* Depthwise 3x3, channels a multiple of 4, stride 1 or 2 in both directions, not wide; weights "depthwise" of any width,
- * outputs of the width that the name says. Input HWC of any width, or channel-first with 8 bits. Fast with XpulpV2,
- * portable twins elsewhere. The input is aligned to 4 bytes; of a channel-first one up to 3 bytes behind are read and not
- * used. scratch: at least *_scratch_bytes(args), the bordered input planes of a band of four channels per core. */
+/* Linear layers: one output pixel, no padding, the kernel covers the input. As above, weights "blocked4" with the words
+ * in order, any output and requantization. */
+void fbc_linear_blocked_8(void *args);
+void fbc_linear_macload_8(void *args);
+void fbc_linear_macload_4(void *args);
+void fbc_linear_macload_2(void *args);
+uint32_t fbc_linear_blocked_8_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_linear_macload_8_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_linear_macload_4_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args);
+
+/* Depthwise 3x3, channels a multiple of 4, padding below 3, stride 1 or 2 in both directions, not wide; weights
+ * "depthwise" of any width, outputs of the width that the name says. Input HWC of any width, or channel-first with 8
+ * bits. Fast with XpulpV2, portable twins elsewhere. The input is aligned to 4 bytes; of a channel-first one up to 3
+ * bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the bordered input planes of a band of
+ * four channels per core. */
 void fbc_depthwise_3x3_to_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_3x3_to_4(void *args);
 void fbc_depthwise_3x3_to_2(void *args);

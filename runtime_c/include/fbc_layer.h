@@ -24,6 +24,7 @@ typedef struct {
     uint32_t dma_wait_cycles; /* out: waiting for transfers between L2 and L1 */
     uint32_t l3_wait_cycles;  /* out: waiting for weights from L3 */
     uint32_t guard_broken;    /* out: 1 if a guard zone was overwritten (builds with FBC_GUARD only) */
+    uint32_t broken_rule;     /* out: fbc_rule that a kernel's arguments broke (builds with FBC_CHECK only) */
 } fbc_layer_args;
 
 /* Consecutive rows, columns or channels. pad: zeros before the first one. */
@@ -101,6 +102,18 @@ static inline void fbc_wait_copies(fbc_layer_args *layer, uint32_t group) {
 #ifndef FBC_GUARD
 #define FBC_GUARD 0 /* 1: fill the zones between L1 buffers and check them after each layer */
 #endif
+
+#ifndef FBC_CHECK
+#define FBC_CHECK FBC_GUARD /* 1: check the arguments of every kernel before it runs (common/fbc_check.h) */
+#endif
+
+/* True if a kernel must not run; notes the first rule that was broken. */
+static inline int fbc_is_refused(fbc_layer_args *layer, uint32_t rule) {
+    if (layer->broken_rule == 0u) {
+        layer->broken_rule = rule;
+    }
+    return rule != 0u;
+}
 
 enum { FBC_GUARD_BYTES = 16, FBC_GUARD_VALUE = 0xA5 };
 

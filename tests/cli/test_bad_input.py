@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -154,8 +155,15 @@ def test_too_large_for_l2(run: Run, tmp_path: Path) -> None:
         fbcompile.demo.MODEL, "--target", "xpulpnn", "-o", "out", "--bits", "8", "--l2-bytes", "1000"
     )
     assert code == 4
-    assert "L2" in text and "1000 are available" in text
+    shown = " ".join(text.split())
+    assert "the tensors that live while it runs do not fit L2" in shown and "1000 are available" in shown
     assert left_over(tmp_path) == []
+    least = re.search(r"raise l2_bytes to at least (\d+)", shown)
+    assert least is not None and f"they need {least[1]} bytes" in shown
+    code, _ = run(
+        fbcompile.demo.MODEL, "--target", "xpulpnn", "-o", "out", "--bits", "8", "--l2-bytes", least[1]
+    )
+    assert code == 0
 
 
 def test_layer_too_large_for_l1(run: Run, tmp_path: Path) -> None:

@@ -71,3 +71,34 @@ def test_dry_run_says_what_would_run_and_writes_nothing(
     assert "lower          runs" in told
     assert "layers: 9" in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_profile_counts_before_it_measures(tell: Tell, tmp_path: Path) -> None:
+    arguments = (
+        "profile",
+        "resnet8",
+        "ds_cnn",
+        "-t",
+        "xpulpnn",
+        "--bits",
+        "8",
+        "--count",
+        "-o",
+        tmp_path / "t.csv",
+    )
+    *models, every = tell(*arguments).splitlines()
+    rows = [int(line.split(": ")[1].split()[0]) for line in models]
+    assert len(rows) == 2 and min(rows) > 5
+    assert max(rows) < int(every.split()[1]) <= sum(rows)
+    assert "min of one processor" in every
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gvsoc
+def test_verify_on_gvsoc_shows_where_the_cycles_go(tell: Tell, tmp_path: Path, gvsoc_home: Path) -> None:
+    out = tmp_path / "out"
+    tell(fbcompile.demo.MODEL, "-t", "xpulpnn", "--bits", "mixed", "--verify-inputs", "1", "-o", out)
+    told = tell("verify", out, "--on", "gvsoc", "--gvsoc", gvsoc_home, "--inputs", "1")
+    for column in ("compute", "DMA wait", "L3 wait", "overhead", "Addition6", "all"):
+        assert column in told
+    assert "= GVSOC on 1" in told

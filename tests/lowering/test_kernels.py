@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from fbcompile.errors import UnsupportedModelError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.kernels import BlockedKernel, Tile, choose_kernel, runtime_sources
+from fbcompile.lowering.kernels import (
+    OUTPUT_WIDTHS,
+    WIDTHS,
+    BlockedKernel,
+    Tile,
+    choose_kernel,
+    runtime_sources,
+)
+from fbcompile.lowering.kernels.blocked import PORTABLE
+from fbcompile.lowering.kernels.candidate import Candidate
+from fbcompile.lowering.kernels.choose import CANDIDATES
 from fbcompile.lowering.network import MaxPoolLayer, Requantization, Tensor, WeightedLayer
 from fbcompile.lowering.packing import pack_weights
 from fbcompile.targets.loader import load_target
@@ -60,13 +71,16 @@ def test_convolution_takes_the_narrowest_dot_product_that_holds_both_operands(is
 @pytest.mark.parametrize(
     ("options", "function"),
     [
-        ({}, "fbc_depthwise_3x3"),
-        ({"stride": 2}, "fbc_depthwise_3x3"),
+        ({}, "fbc_depthwise_3x3_to_8"),
+        ({"stride": 2}, "fbc_depthwise_3x3_to_8"),
         ({"stride": 3}, "fbc_depthwise_portable"),
-        ({"bits": (8, 2, 4)}, "fbc_depthwise_3x3"),
-        ({"bits": (4, 4, 4)}, "fbc_depthwise_portable"),
+        ({"bits": (8, 2, 4)}, "fbc_depthwise_3x3_to_4"),
+        ({"bits": (4, 4, 4)}, "fbc_depthwise_3x3_to_4"),
+        ({"bits": (2, 8, 2)}, "fbc_depthwise_3x3_to_2"),
         ({"bits": (8, 8, 32)}, "fbc_depthwise_portable"),
         ({"kernel": 5}, "fbc_depthwise_portable"),
+        ({"pad": 2}, "fbc_depthwise_3x3_to_8"),
+        ({"pad": 3}, "fbc_depthwise_portable"),
         ({"channels": (6, 6)}, "fbc_depthwise_portable"),
         ({"wide": True}, "fbc_depthwise_portable"),
     ],
@@ -84,21 +98,29 @@ def test_fast_depthwise_needs_equal_strides():
     assert choose_kernel(uneven, target("xpulpnn")).function == "fbc_depthwise_portable"
 
 
+@pytest.mark.parametrize(("bits", "takes"), [((8, 4, 2), True), ((4, 8, 8), False), ((2, 2, 2), False)])
+def test_fast_depthwise_takes_channel_first_input_of_8_bits(bits, takes):
+    layer = make_layer("depthwise", channels=(8, 8), groups=8, bits=bits)
+    assert choose_kernel(layer, target("xpulpnn")).takes_channel_first == takes
+    assert not choose_kernel(layer, target("portable")).takes_channel_first
+
+
 @pytest.mark.parametrize(
-    ("stride", "size", "bits", "bytes_of_a_core"),
+    ("stride", "size", "channels", "rows", "quads"),
     [
-        (1, 8, (8, 8, 8), 4 * 16 * 10),
-        (1, 7, (8, 8, 8), 4 * (16 * 9 + 8 * 7)),  # odd widths go through scratch
-        (1, 16, (8, 8, 8), 4 * 16 * 18),  # no more than four strips
-        (1, 8, (8, 8, 4), 4 * (16 * 10 + 8 * 8)),
-        (2, 6, (8, 8, 8), 3 * 16 * 7),
-        (2, 6, (8, 8, 2), 3 * (16 * 7 + 4 * 3)),
+        (1, 8, 64, 10, 3),
+        (1, 8, 8, 4, 3),  # two groups: four bands of two rows for eight cores
+        (1, 7, 64, 9, 3),
+        (1, 30, 64, 17, 8),  # two bands, for the planes of one would take more than 3072 bytes
+        (2, 16, 64, 17, 5),
+        (2, 1, 64, 3, 2),
     ],
 )
-def test_depthwise_scratch_holds_strips_and_narrow_outputs(stride, size, bits, bytes_of_a_core):
-    layer = make_layer("depthwise", channels=(8, 8), groups=8, stride=stride, size=size, bits=bits)
+def test_depthwise_scratch_holds_the_planes_of_a_band(stride, size, channels, rows, quads):
+    shape = {"channels": (channels, channels), "groups": channels, "stride": stride, "size": size}
+    layer = make_layer("depthwise", **shape)
     kernel = choose_kernel(layer, target("xpulpnn"))
-    assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (bytes_of_a_core + 4)
+    assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (16 * rows * quads + 4)
 
 
 def test_depthwise_with_a_channel_multiplier_is_a_dense_convolution():
@@ -124,7 +146,7 @@ def test_scratch_is_none_where_pixels_are_read_in_place():
     kernel = choose_kernel(layer, target("xpulpnn"))
     assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 0
     ragged = make_layer(kernel=1, pad=0, channels=(15, 24))
-    assert kernel.scratch_bytes(ragged, tile_of(ragged), 8) == 8 * (4 * 16 + 4)
+    assert kernel.scratch_bytes(ragged, tile_of(ragged), 8) == 8 * (4 * 4 * 16 + 4)  # four quads at once
 
 
 def test_scratch_holds_widened_weights_of_the_tile_only():
@@ -173,3 +195,31 @@ def test_blocked_kernel_refuses_layers_without_weights():
     pool = MaxPoolLayer("Pooling3", layer.inputs, layer.output, layer.shape)
     with pytest.raises(InternalError, match="Pooling3"):
         kernel.scratch_bytes(pool, tile_of(layer), 8)
+
+
+def test_a_combination_without_a_kernel_is_named(monkeypatch):
+    """Where every kernel of an operator refuses a layer, the error says for what one is missing."""
+    layer = make_layer(bits=(8, 4, 8))
+    only_8_bits = dataclasses.replace(PORTABLE, weight_widths=(8,))
+    monkeypatch.setitem(CANDIDATES, "conv", (Candidate(only_8_bits),))
+    with pytest.raises(UnsupportedModelError) as caught:
+        choose_kernel(layer, target("portable"))
+    text = str(caught.value)
+    assert caught.value.exit_code == 3
+    for part in ("Layer0", "conv 3x3 stride 1x1 of 8, 4 (weights) bit to 8 bit", "fbc_conv_portable"):
+        assert part in text
+    assert choose_kernel(make_layer(), target("portable")) is only_8_bits
+
+
+@pytest.mark.parametrize("op", sorted({"conv", "depthwise", "linear"}))
+@pytest.mark.parametrize("isa", ["portable", "xpulpv2", "xpulpnn"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_every_combination_of_widths_has_a_kernel_that_takes_it(op, isa, wide):
+    for activation, weight, output in itertools.product(WIDTHS, WIDTHS, OUTPUT_WIDTHS):
+        groups = 8 if op == "depthwise" else 1
+        layer = make_layer(op, channels=(8, 8), groups=groups, bits=(activation, weight, output), wide=wide)
+        kernel = choose_kernel(layer, target(isa))
+        assert activation in kernel.activation_widths
+        assert weight in kernel.weight_widths
+        assert output in kernel.output_widths
+        assert kernel.wide or not wide

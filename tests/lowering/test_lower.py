@@ -177,6 +177,25 @@ def test_weights_larger_than_l2(lowering, make, tmp_path):
         assert differences(network, x, trace) == []
 
 
+@pytest.mark.parametrize("seed", [83, 103, 113, "large"])
+@pytest.mark.parametrize("l2_bytes", [64, 300])
+def test_the_change_that_an_error_asks_for_is_enough(seed, l2_bytes, lowering, tmp_path):
+    builder = lowering.large_weights() if seed == "large" else lowering.random(seed, layers=6)
+    network = builder.build()
+
+    def target(size: int):
+        return lowering.target(l1_bytes=60_000, l2_bytes=size, isa="xpulpnn")
+
+    with pytest.raises(DoesNotFitError, match="the tensors that live while it runs do not fit L2") as caught:
+        lower(network, target(l2_bytes), tmp_path / "c")
+    assert f"{l2_bytes} are available" in caught.value.why
+    needed = int(caught.value.hint.split("at least ")[1].split(",")[0])
+    assert f"they need {needed} bytes" in caught.value.why
+    assert lower(network, target(needed), tmp_path / "c").l2_bytes <= needed
+    with pytest.raises(DoesNotFitError):
+        lower(network, target(needed - 1), tmp_path / "c")
+
+
 def test_a_layer_that_skips_its_slice_is_seen(lowering, make, tmp_path):
     builder = lowering.large_weights()
     network = builder.build()

@@ -95,19 +95,23 @@ def test_depthwise_filters_fill_whole_bytes():
 
 def test_blocked_words_of_four_channels_are_interleaved():
     weights = np.arange(5 * 8).reshape(5, 8, 1, 1)
-    packed = pack_for(make_layer(weights, 8, 8), "xpulpnn").reshape(2, 2, 4, 4)  # group, word, channel, lane
+    in_order = pack_for(make_layer(weights, 8, 8), "xpulpv2").reshape(
+        2, 2, 4, 4
+    )  # group, word, channel, lane
     for channel in range(5):
         for word in range(2):
-            lanes = packed[channel // 4, word, channel % 4]
+            lanes = in_order[channel // 4, word, channel % 4]
             np.testing.assert_array_equal(lanes, weights[channel, 4 * word : 4 * word + 4, 0, 0])
-    assert not packed[1, :, 1:].any()
+    assert not in_order[1, :, 1:].any()
+    second_first = pack_for(make_layer(weights, 8, 8), "xpulpnn").reshape(2, 2, 4, 4)
+    np.testing.assert_array_equal(second_first, in_order[:, ::-1])
 
 
 @pytest.mark.parametrize(("weight_bits", "ratio"), [(4, 2), (2, 4)])
 def test_narrow_blocked_weights_widen_by_shift_and_mask(weight_bits, ratio):
     rng = np.random.default_rng(1)
     weights = rng.integers(-(1 << (weight_bits - 1)), 1 << (weight_bits - 1), (4, 24, 1, 1))
-    packed = pack_for(make_layer(weights, 8, weight_bits), "xpulpnn").reshape(-1, 4, 4)  # word, channel, byte
+    packed = pack_for(make_layer(weights, 8, weight_bits), "xpulpv2").reshape(-1, 4, 4)  # word, channel, byte
     for channel in range(4):
         for lane in range(24):
             word, byte = divmod(lane, 4)
@@ -118,10 +122,10 @@ def test_narrow_blocked_weights_widen_by_shift_and_mask(weight_bits, ratio):
 
 def test_weights_of_narrow_activations_follow_the_order_in_which_words_are_widened():
     weights = np.arange(8).reshape(1, 8, 1, 1)
-    packed = pack_for(make_layer(weights, 4, 8), "xpulpnn").reshape(2, 4, 4)
+    packed = pack_for(make_layer(weights, 4, 8), "xpulpv2").reshape(2, 4, 4)
     np.testing.assert_array_equal(packed[:, 0], [[0, 2, 4, 6], [1, 3, 5, 7]])
     ragged = np.arange(6).reshape(1, 6, 1, 1)  # pixels of 3 bytes keep the order
-    packed = pack_for(make_layer(ragged, 4, 8), "xpulpnn").reshape(2, 4, 4)
+    packed = pack_for(make_layer(ragged, 4, 8), "xpulpv2").reshape(2, 4, 4)
     np.testing.assert_array_equal(packed[:, 0], [[0, 1, 2, 3], [4, 5, 0, 0]])
 
 

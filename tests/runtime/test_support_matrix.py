@@ -124,9 +124,9 @@ def test_groups_hold_exactly_the_combinations():
 
 
 def test_what_no_test_covers_is_refused():
-    shape = LayerShape("requantize", 1, 1, 1, 1, 0, 0, 0, 0, 1, 2, 2, 4, 4)
-    tested = make_case(CaseSpec(shape, 8, False, 8, 4)).layer
+    shape = LayerShape("max_pool", 2, 2, 2, 2, 0, 0, 0, 0, 1, 2, 2, 4, 4)
+    tested = make_case(CaseSpec(shape, 8, False, 8, 8)).layer
     require_tested(tested, target_of("xpulpnn"))
-    output = dataclasses.replace(tested.output, bits=32)
-    with pytest.raises(UnsupportedModelError, match="concat of u8 to 32 bit"):
+    output = dataclasses.replace(tested.output, bits=4)
+    with pytest.raises(UnsupportedModelError, match="max_pool of u8 to 4 bit"):
         require_tested(dataclasses.replace(tested, output=output), target_of("xpulpnn"))

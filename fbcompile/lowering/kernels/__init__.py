@@ -1,9 +1,11 @@
 """The compiler's side of the C kernels: a family a file, chosen by named predicates."""
 
 from fbcompile.lowering.kernels.blocked import BlockedKernel
-from fbcompile.lowering.kernels.choose import OUTPUT_WIDTHS, WIDTHS, choose_kernel, runtime_sources
+from fbcompile.lowering.kernels.choose import choose_kernel, runtime_sources
 from fbcompile.lowering.kernels.fused import FusedKernel, fuse_kernels
 from fbcompile.lowering.kernels.model import (
+    OUTPUT_WIDTHS,
+    WIDTHS,
     Kernel,
     Tile,
     dense_input_channels,

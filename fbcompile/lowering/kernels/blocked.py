@@ -1,4 +1,4 @@
-"""Dense convolutions and linear layers: blocks of 4 pixels x 4 channels, and the portable kernel."""
+"""Dense convolutions: blocks of 4 pixels x 4 channels, and the portable kernel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 
 from fbcompile.lowering.kernels.candidate import Candidate
 from fbcompile.lowering.kernels.model import (
+    WIDTHS,
     Cost,
     Kernel,
     Tile,
@@ -27,29 +28,37 @@ class BlockCost:
         call: Per call.
         block: Per block of 4 pixels x 4 channels, beside its words.
         word: Per word of a block's columns.
-        clamp: More per block if the requantization clamps accumulators.
-        general: More per block if its low is not 0.
-        single_block: Per pixel of a block with fewer than four.
+        clamp: More per block if the requantization clamps accumulators or its low is not 0.
+        general: More per block if the shift leaves nothing to pack from upper halves or bytes.
+        cut: More than these two if outputs have less than 8 bits.
+        single_block: Per pixel of a block that no run computes.
         single_word: Likewise per word.
-        quad: Per four pixels.
+        run: Per quad or quads of columns that are gathered at once.
         row: Per kernel row of a gathered column.
         copy_word: Per word that is gathered as it is.
+        misaligned_word: More per word if taps are no whole words.
+        widen_row: Per kernel row that is widened.
         widen_word: Per word of a column that is gathered from narrower activations.
+        expand: Per call that widens weights.
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 900
-    block: float = 119
+    call: float = 2000
+    block: float = 101
     word: float = 17.0
-    clamp: float = 37
-    general: float = 73
-    single_block: float = 200
-    single_word: float = 5.1
-    quad: float = 440
-    row: float = 60
-    copy_word: float = 1.75
-    widen_word: float = 5.5
-    expand_word: float = 15.5
+    clamp: float = 44
+    cut: float = 11
+    general: float = 81
+    single_block: float = 170
+    single_word: float = 16.3
+    run: float = 440
+    row: float = 43
+    copy_word: float = 2.35
+    misaligned_word: float = 10
+    widen_row: float = 137
+    widen_word: float = 3.0
+    expand: float = 700
+    expand_word: float = 3.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,37 +132,44 @@ class BlockedKernel(Kernel):
             quads = blocks // groups
         else:  # a core can begin within a quad and end within another
             quads = min(quads, -(-(blocks - 1) // groups) + 1)
-        per_block = cost.block + cost.word * words + _extra_cycles(layer, cost)
-        cycles = cost.call + blocks * per_block + cost.quad * quads
-        if pixels % 4:  # the last core computes the last quad pixel by pixel
-            per_quad = (pixels % 4) * (cost.single_block + cost.single_word * words)
-            cycles += (
-                min(blocks, groups) * (per_quad - per_block) if pixels < 4 or per_quad > per_block else 0
-            )
+        if pixels < 4 or layer.requantization.wide or layer.output.bits > 8:
+            per_block = min(4, pixels) * (cost.single_block + cost.single_word * words)
+        else:
+            per_block = cost.block + cost.word * words + _extra_cycles(layer, cost)
+        cycles = cost.call + blocks * per_block
         if not self.reads_in_place(layer, tile):
-            per_word = cost.copy_word if layer.inputs[0].bits == self.width else cost.widen_word
-            column = cost.row * kernel_size(layer)[0] + per_word * words
-            cycles += min(4, pixels) * quads * column
+            cycles += self._gather_cycles(layer, quads, min(4, pixels))
         if layer.weight_bits < self.width:
-            cycles += cost.expand_word * 4 * groups * words / cores
+            cycles += cost.expand + cost.expand_word * 4 * groups * words / cores
         return cycles
+
+    def _gather_cycles(self, layer: WeightedLayer, quads: int, pixels: int) -> float:
+        cost, words, rows = self.cycles, self.column_words(layer), kernel_size(layer)[0]
+        runs = quads / (1 if layer.shape.output_channels % 4 else self.quads_at_once(layer))
+        if layer.inputs[0].bits < self.width:
+            calls = runs if kernel_size(layer) == (1, 1) else pixels * quads * rows
+            return cost.run * runs + cost.widen_row * calls + cost.widen_word * pixels * quads * words
+        per_word = cost.copy_word + (cost.misaligned_word if self.tap_bytes(layer) % 4 else 0)
+        return cost.run * runs + pixels * quads * (cost.row * rows + per_word * words)
 
 
 def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
-    """What a block's requantization costs beside that which needs no clamp and clips to [0, high]."""
-    parameters = layer.requantization
-    if parameters.low != 0:
-        return cost.general
-    return 0 if parameters.clamp is None else cost.clamp
+    """What a requantization costs beside one that packs upper parts, does not clamp and whose low is 0."""
+    parameters, narrow = layer.requantization, layer.output.bits < 8
+    if not (24 <= parameters.shift <= 31 if narrow else 16 <= parameters.shift <= 24):
+        return cost.general + cost.cut * narrow
+    if parameters.clamp is None and parameters.low == 0:
+        return 0
+    return cost.clamp + cost.cut * narrow
 
 
 PORTABLE = portable_kernel("conv", "fbc_conv_args", "dense", Cost(200, 60, 60, 11))
 
 _VARIANTS = (
-    ("xpulpnn", "macload", 2, BlockCost()),
-    ("xpulpnn", "macload", 4, BlockCost()),
+    ("xpulpnn", "macload", 2, BlockCost(block=92)),
+    ("xpulpnn", "macload", 4, BlockCost(block=95)),
     ("xpulpnn", "macload", 8, BlockCost()),
-    ("xpulpv2", "blocked", 8, BlockCost(block=142, word=24.45, single_word=9.2)),
+    ("xpulpv2", "blocked", 8, BlockCost(block=121, word=24.7)),
 )
 """Instruction sets, what they multiply with at which widths, narrowest first, and what it costs."""
 
@@ -170,10 +186,9 @@ def _weights_are_narrower(layer: Layer, width: int) -> bool:
     return weighted(layer).weight_bits < width
 
 
-def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> list[Candidate]:
-    """With and without a preparing kernel that widens the weights."""
+def _convolution(variant: str, width: int, cost: BlockCost) -> BlockedKernel:
     function = f"fbc_conv_{variant}_{width}"
-    kernel = BlockedKernel(
+    return BlockedKernel(
         function,
         "fbc_conv_args",
         "blocked4",
@@ -184,7 +199,14 @@ def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> 
         width=width,
         cycles=cost,
         macload=variant == "macload",
+        activation_widths=tuple(bits for bits in WIDTHS if bits <= width),
+        weight_widths=tuple(bits for bits in WIDTHS if bits <= width),
     )
+
+
+def blocked_candidates(kernel: BlockedKernel, isa: str) -> list[Candidate]:
+    """With and without a preparing kernel that widens the weights."""
+    width = kernel.width
     expanding = dataclasses.replace(kernel, prepare=f"fbc_expand_weights_{width}")
     activations_fit, weights_fit, narrower = (
         functools.partial(predicate, width=width)
@@ -197,7 +219,11 @@ def _blocked_candidates(isa: str, variant: str, width: int, cost: BlockCost) -> 
 
 
 CANDIDATES = (
-    *(candidate for variant in _VARIANTS for candidate in _blocked_candidates(*variant)),
+    *(
+        candidate
+        for isa, variant, width, cost in _VARIANTS
+        for candidate in blocked_candidates(_convolution(variant, width, cost), isa)
+    ),
     Candidate(PORTABLE, isas=("portable",)),
 )
-"""Of convolutions and linear layers: the narrowest dot product that holds activations and weights."""
+"""Of convolutions: the narrowest dot product that holds activations and weights."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from fbcompile.lowering.kernels.model import Kernel, kernel_size, weighted
-from fbcompile.lowering.network import Layer
+from fbcompile.lowering.network import Layer, WeightedLayer
 
 Predicate: TypeAlias = Callable[[Layer], bool]
 
@@ -35,7 +35,18 @@ class Candidate:
 
     def accepts(self, layer: Layer, isa: str) -> bool:
         """True if the kernel computes ``layer`` and is meant for ``isa``."""
-        return isa in self.isas and all(holds(layer) for holds in self.predicates)
+        fits = isa in self.isas and _widths_fit(self.kernel, layer)
+        return fits and all(holds(layer) for holds in self.predicates)
+
+
+def _widths_fit(kernel: Kernel, layer: Layer) -> bool:
+    """The kernel reads and writes elements of the layer's widths, and has its requantization."""
+    reads = all(tensor.bits in kernel.activation_widths for tensor in layer.inputs)
+    if not reads or layer.output.bits not in kernel.output_widths:
+        return False
+    if not isinstance(layer, WeightedLayer):
+        return True
+    return layer.weight_bits in kernel.weight_widths and (kernel.wide or not layer.requantization.wide)
 
 
 def narrow_output(layer: Layer) -> bool:

@@ -15,22 +15,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from fbcompile.errors import UnsupportedModelError
-from fbcompile.lowering.kernels import blocked, depthwise, elementwise
+from fbcompile.lowering.kernels import blocked, depthwise, elementwise, linear
 from fbcompile.lowering.kernels.candidate import Candidate
-from fbcompile.lowering.kernels.model import Kernel
+from fbcompile.lowering.kernels.model import OUTPUT_WIDTHS, WIDTHS, Kernel
 from fbcompile.lowering.network import Layer, WeightedLayer
 from fbcompile.targets.target import Target
-
-WIDTHS = (8, 4, 2)
-"""Widths of activations and weights that kernels read."""
-
-OUTPUT_WIDTHS = (8, 4, 2, 32)
-"""Widths of tensors that kernels write."""
 
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     "conv": blocked.CANDIDATES,
     "depthwise": (*depthwise.CANDIDATES, *blocked.CANDIDATES),
-    "linear": blocked.CANDIDATES,
+    "linear": linear.CANDIDATES,
     "add": elementwise.ADD,
     "max_pool": elementwise.MAX_POOL,
     "average_pool": elementwise.AVERAGE_POOL,
@@ -55,7 +49,15 @@ def choose_kernel(layer: Layer, target: Target) -> Kernel:
             where="lower",
             hint="use an operator of this list; `fbcompile ops` shows all of them",
         )
-    return next(c.kernel for c in candidates if c.accepts(layer, target.isa))
+    found = next((c.kernel for c in candidates if c.accepts(layer, target.isa)), None)
+    if found is None:
+        raise UnsupportedModelError(
+            f"layer {layer.name}: no kernel of target {target.name} computes {_combination(layer)}",
+            why=f"tried for {target.isa}: {', '.join(c.kernel.function for c in candidates)}",
+            where="lower",
+            hint="choose other widths for this layer in the precision file, or another target",
+        )
+    return found
 
 
 def runtime_sources(target: Target) -> list[Path]:
@@ -64,6 +66,14 @@ def runtime_sources(target: Target) -> list[Path]:
     names = {kernel.source for kernel in kernels}
     names |= {f"kernels/{kernel.prepare}.c" for kernel in kernels if kernel.prepare}
     return sorted(Path(name) for name in names)
+
+
+def _combination(layer: Layer) -> str:
+    """What a kernel is missing for: operator, window and widths."""
+    shape, bits = layer.shape, [str(tensor.bits) for tensor in layer.inputs]
+    bits += [f"{layer.weight_bits} (weights)"] if isinstance(layer, WeightedLayer) else []
+    window = f"{shape.kernel_height}x{shape.kernel_width} stride {shape.stride_height}x{shape.stride_width}"
+    return f"{shape.op} {window} of {', '.join(bits)} bit to {layer.output.bits} bit"
 
 
 def _check_precisions(layer: Layer, target: Target) -> None:

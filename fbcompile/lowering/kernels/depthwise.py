@@ -67,25 +67,27 @@ class DepthwiseKernel(Kernel):
 
     Attributes:
         unit: Cycles per unit (a band of four channels).
-        group: Cycles per group of four channels that a core begins: filters and parameters.
+        taps: More per unit if weights have less than 8 bits.
         strip: Cycles per strip of two output columns and two channels.
-        quad: Cycles per column of quads of a unit, whatever its rows.
-        quad_row: Cycles per quad and row of HWC input.
+        quad_row: Cycles per quad of HWC input, four columns of four channels of one row.
         plane_quad_row: Likewise of channel-first input.
         output: Per output element, by stride.
-        clamp: More per output element if sums are clamped.
-        general: More instead, if outputs are clipped to anything else than all unsigned numbers of their width.
+        folded: More per unit, and per output element, if sums are clamped and outputs have 8 bits.
+        clamped: More per output element if sums are clamped and outputs are narrower.
+        general: More per output element, if outputs are not clipped to all unsigned numbers of their width.
+        halves: More per unit, and per output element, if outputs have 2 bits.
     """
 
-    unit: float = 300
-    group: float = 400
-    strip: float = 45
-    quad: float = 25
-    quad_row: float = 18.5
-    plane_quad_row: float = 9
-    output: tuple[float, float] = (8.3, 11.3)
-    clamp: float = 1.5
-    general: float = 3.5
+    unit: float = 900
+    taps: float = 335
+    strip: float = 33.1
+    quad_row: float = 25.8
+    plane_quad_row: float = 23.6
+    output: tuple[float, float] = (8.24, 8.8)
+    folded: tuple[float, float] = (895, 1.66)
+    clamped: float = 2.63
+    general: float = 7.05
+    halves: tuple[float, float] = (284, 1.59)
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Planes of each core, and a word between the cores."""
@@ -95,24 +97,37 @@ class DepthwiseKernel(Kernel):
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut = self._cut(layer, tile, cores)
-        units = -(-cut.groups * cut.bands // cores)
-        groups = -(-units // cut.bands)
         quad_row = self.plane_quad_row if tile.input_channel_first else self.quad_row
-        output = self.output[layer.shape.stride_width - 1] + self._requantization(weighted(layer))
-        strips = 2 * -(-tile.output_width // 2)
-        per_unit = self.unit + cut.quads * (self.quad + quad_row * cut.input_rows)
-        per_unit += strips * (self.strip + output * 4 * cut.rows)
-        return self.cost.call + groups * self.group + units * per_unit
+        per_unit, per_output = self._requantization(weighted(layer))
+        per_unit += self.unit + (self.taps if weighted(layer).weight_bits < 8 else 0)
+        per_output += self.output[layer.shape.stride_width - 1]
+        pairs = -(-tile.output_width // 2)
+        work = (
+            per_unit
+            + quad_row * cut.quads * cut.input_rows
+            + pairs * (2 * self.strip + 8 * cut.rows * per_output)
+        )
+        return self.cost.call + -(-cut.groups * cut.bands // cores) * work
 
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
         return Bands.of(tile, layer.shape.kernel_height, layer.shape.stride_height, cores)
 
-    def _requantization(self, layer: WeightedLayer) -> float:
-        """Cycles per output element beyond the plain requantization."""
-        parameters = layer.requantization
-        if parameters.low != 0 or parameters.high != (1 << layer.output.bits) - 1:
-            return self.general
-        return 0 if parameters.clamp is None else self.clamp
+    def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
+        """Cycles per unit and per output element beyond the plain requantization to 8 or 4 bits."""
+        parameters, bits = layer.requantization, layer.output.bits
+        unit, output = self.halves if bits == 2 else (0.0, 0.0)
+        if parameters.low != 0 or parameters.high != (1 << bits) - 1:
+            return unit, output + self.general
+        if parameters.clamp is None:
+            return unit, output
+        return self.folded if bits == 8 else (unit, output + self.clamped)
+
+
+def _padding_below_kernel(layer: Layer) -> bool:
+    """No row or column of outputs lies wholly beside the input."""
+    shape = layer.shape
+    rows, columns = (shape.pad_top, shape.pad_bottom), (shape.pad_left, shape.pad_right)
+    return max(rows) < shape.kernel_height and max(columns) < shape.kernel_width
 
 
 def _output_has(bits: int) -> Predicate:
@@ -123,13 +138,27 @@ def _output_has(bits: int) -> Predicate:
 
 
 def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
-    """Of layers with outputs of that width: those with 8-bit activations, which may be channel-first, and the rest."""
+    """For outputs of that width: with 8-bit activations, which may be channel-first, and with all others."""
     function = f"fbc_depthwise_3x3_to_{output_bits}"
     kernel = DepthwiseKernel(
-        function, "fbc_conv_args", "depthwise", 4, f"kernels/{function}.c", Cost(500, 0, 0, 0)
+        function,
+        "fbc_conv_args",
+        "depthwise",
+        4,
+        f"kernels/{function}.c",
+        Cost(2110, 0, 0, 0),
+        output_widths=(output_bits,),
+        wide=False,
     )
-    predicates = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, narrow_output)
-    predicates = (*predicates, _output_has(output_bits))
+    predicates: tuple[Predicate, ...] = (
+        is_depthwise,
+        kernel_is_3x3,
+        stride_1_or_2,
+        channels_in_fours,
+        narrow_output,
+        _padding_below_kernel,
+        _output_has(output_bits),
+    )
     planes = dataclasses.replace(kernel, takes_channel_first=True)
     return Candidate(planes, SIMD, (*predicates, activations_of_8_bits)), Candidate(kernel, SIMD, predicates)
 

@@ -100,27 +100,31 @@ class FoursKernel(Kernel):
     Attributes:
         call: Cycles per call.
         run: Per row or part of one.
-        lane: Per element that is left over at the end of a row.
+        tail: Per row or part of one with elements left over behind the fours.
+        lane: Per such element.
         stall: Per instruction of the inner loop.
     """
 
-    call: float = 421
-    run: float = 274
+    call: float = 556
+    run: float = 139
+    tail: float = 135
     lane: float = 79
     stall: float = 1.01
 
     def share_cycles(self, share: _Share, instructions: int) -> float:
         """Cycles of a share whose inner loop has that many instructions."""
         loop = self.stall * instructions * share.fours
-        return self.call + self.run * share.runs + loop + self.lane * share.rest
+        run = self.run + (self.tail if share.rest else 0)
+        return self.call + run * share.runs + loop + self.lane * share.rest
 
 
 @dataclasses.dataclass(frozen=True)
 class AddFoursKernel(FoursKernel):
     """Residual add (``kernels/fbc_add_fours.c``)."""
 
-    call: float = 451
-    run: float = 304
+    call: float = 605
+    run: float = 150
+    tail: float = 154
     lane: float = 89
     stall: float = 1.0
 

@@ -13,6 +13,12 @@ import dataclasses
 from fbcompile.errors import InternalError
 from fbcompile.lowering.network import Layer, WeightedLayer
 
+WIDTHS = (8, 4, 2)
+"""Widths of activations and weights that kernels read."""
+
+OUTPUT_WIDTHS = (8, 4, 2, 32)
+"""Widths of tensors that kernels write."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
@@ -73,6 +79,10 @@ class Kernel:
             (kernels hold no barrier); empty if there is none.
         takes_channel_first: It also reads a channel-first input tile.
         writes_channel_first: It also writes a channel-first output tile.
+        activation_widths: Bits of activations that it reads.
+        weight_widths: Bits of weights that it reads.
+        output_widths: Bits of outputs that it writes.
+        wide: It requantizes in 64 bits where a layer needs it.
     """
 
     function: str
@@ -84,6 +94,10 @@ class Kernel:
     prepare: str = ""
     takes_channel_first: bool = False
     writes_channel_first: bool = False
+    activation_widths: tuple[int, ...] = WIDTHS
+    weight_widths: tuple[int, ...] = WIDTHS
+    output_widths: tuple[int, ...] = OUTPUT_WIDTHS
+    wide: bool = True
 
     @property
     def functions(self) -> tuple[str, ...]:

@@ -44,11 +44,16 @@ FBC_INLINE uint32_t fbc_blocked_is_direct(const fbc_conv_args *args, uint32_t bi
     return inside && adjoining && args->activation_bits == bits && (pixel_bytes & 3u) == 0u;
 }
 
+/* Of widths: 0, 1 or 2 for one, two or four narrow lanes in a wide one. */
+FBC_INLINE uint32_t fbc_ratio_shift(uint32_t bits, uint32_t narrow) {
+    return narrow == bits ? 0u : 2u * narrow == bits ? 1u : 2u;
+}
+
 FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uint32_t bits) {
     fbc_blocked_plan plan;
-    const uint32_t ratio = bits / args->weight_bits;
+    const uint32_t shift = fbc_ratio_shift(bits, args->weight_bits), ratio = 1u << shift;
     plan.pixel_bytes = fbc_lane_bytes(args->input_channels, args->activation_bits);
-    plan.tap_bytes = (plan.pixel_bytes & 3u) == 0u ? plan.pixel_bytes * (bits / args->activation_bits)
+    plan.tap_bytes = (plan.pixel_bytes & 3u) == 0u ? plan.pixel_bytes << fbc_ratio_shift(bits, args->activation_bits)
                                                    : fbc_lane_bytes(args->input_channels, bits);
     plan.column_words = (plan.tap_bytes * args->kernel_height * args->kernel_width + 3u) >> 2;
     plan.column_stride = 4u * plan.column_words;
@@ -56,7 +61,7 @@ FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uin
     plan.core_bytes = 4u * plan.quads * plan.column_stride + 4u;
     plan.pixels = (uint32_t)args->output_height * args->output_width;
     plan.groups = (args->output_channels + 3u) >> 2;
-    plan.group_bytes = 16u * ratio * ((plan.column_words + ratio - 1u) / ratio);
+    plan.group_bytes = ((plan.column_words + ratio - 1u) >> shift) << (shift + 4u);
     plan.group_bytes = plan.group_bytes < 32u ? 32u : plan.group_bytes;
     plan.weight_bytes = ratio == 1u ? 0u : plan.groups * plan.group_bytes;
     plan.direct = fbc_blocked_is_direct(args, bits, plan.pixel_bytes);

@@ -13,15 +13,7 @@ FBC_INLINE void fbc_expand_weights(const fbc_conv_args *args, uint32_t bits, uin
     const fbc_range blocks = fbc_core_range(plan.weight_bytes / (16u * ratio));
     const uint32_t *source = (const uint32_t *)args->weights + 4u * blocks.begin;
     uint32_t *target = (uint32_t *)args->scratch + 4u * ratio * blocks.begin;
-    for (uint32_t block = blocks.begin; block < blocks.end; block++) {
-        for (uint32_t channel = 0; channel < 4u; channel++) {
-            for (uint32_t part = 0; part < ratio; part++) {
-                target[4u * part + channel] = fbc_widen_lanes(source[channel], part, weight_bits, bits, 1u);
-            }
-        }
-        source += 4;
-        target += 4u * ratio;
-    }
+    fbc_widen_blocks(target, source, blocks.end - blocks.begin, weight_bits, bits);
 }
 
 #endif

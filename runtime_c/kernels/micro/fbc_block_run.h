@@ -84,8 +84,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
             }
             for (uint32_t i = 0; i < 4u; i++) {
                 const int32_t plane[4] = {sums[0][i], sums[1][i], sums[2][i], sums[3][i]};
-                output = fbc_store_four(output, output_bits, 0u, channel_first ? plane : sums[i]);
-                output += (int32_t)(i < 3u ? run->step : run->back); /* back may be negative */
+                fbc_store_four(output, output_bits, 0u, channel_first ? plane : sums[i]);
+                output += (int32_t)(i < 3u ? run->step : run->back);
             }
             weights += 16u * (run->words + 1u);
             block.scales += 4;
@@ -133,12 +133,19 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MACLOAD_DOTS \
     FBC_RUN_LOAD("t3", "a2") \
     FBC_RUN_LOAD("s2", "a3") \
-    FBC_RUN_LOAD("s6", "a4") FBC_RUN_LOAD("s10", "a5") FBC_RUN_LOAD("t1", "a1") FBC_RUN_LOAD("t2", "a1") \
-        FBC_RUN_LOAD("s0", "a1") FBC_RUN_FIRST_4("t0", "t4", "s3", "s7", "t1") \
-            FBC_RUN_FIRST_4("t1", "t5", "s4", "s8", "t2") FBC_RUN_FIRST_4("t2", "t6", "s5", "s9", "s0") \
-                FBC_RUN_LOAD("s0", "a1") FBC_RUN_MLDOT("x0", "a2", 8) \
-                    FBC_RUN_FIRST_4("t3", "s2", "s6", "s10", "s0") "lw s0, 16(a0)\n" FBC_RUN_MLDOT( \
-                        "x0", "a3", 9) ".insn i 0x7B, 4, x0, s0, 34\n" /* lp.setup 0, words, 17 instructions */ \
+    FBC_RUN_LOAD("s6", "a4") \
+    FBC_RUN_LOAD("s10", "a5") \
+    FBC_RUN_LOAD("t1", "a1") \
+    FBC_RUN_LOAD("t2", "a1") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_FIRST_4("t0", "t4", "s3", "s7", "t1") \
+    FBC_RUN_FIRST_4("t1", "t5", "s4", "s8", "t2") \
+    FBC_RUN_FIRST_4("t2", "t6", "s5", "s9", "s0") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_MLDOT("x0", "a2", 8) \
+    FBC_RUN_FIRST_4("t3", "s2", "s6", "s10", "s0") \
+    "lw s0, 16(a0)\n" FBC_RUN_MLDOT("x0", "a3", \
+                                    9) ".insn i 0x7B, 4, x0, s0, 34\n" /* lp.setup 0, words, 17 instructions */ \
         FBC_RUN_MLDOT("t0", "a4", 0) FBC_RUN_MLDOT("t1", "a4", 2) FBC_RUN_MLDOT("t2", "a4", 4) \
             FBC_RUN_MLDOT("t3", "a4", 14) FBC_RUN_MLDOT("t4", "a5", 1) FBC_RUN_MLDOT("t5", "a5", 3) \
                 FBC_RUN_MLDOT("t6", "a5", 5) FBC_RUN_MLDOT("s2", "a5", 15) FBC_RUN_MLDOT("s3", "a2", 0) \
@@ -154,11 +161,15 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_WORD(code, between) \
     FBC_RUN_LOAD("ra", "a1") \
     FBC_RUN_LOAD("a6", "a2") \
-    FBC_RUN_LOAD("a7", "a3") FBC_RUN_LOAD("s11", "a4") FBC_RUN_LOAD("s1", "a5") FBC_RUN_LOAD("s0", "a1") \
-        FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") FBC_RUN_LOAD("ra", "a1") \
-            FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") FBC_RUN_LOAD("s0", "a1") \
-                FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between \
-                FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
+    FBC_RUN_LOAD("a7", "a3") \
+    FBC_RUN_LOAD("s11", "a4") \
+    FBC_RUN_LOAD("s1", "a5") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") \
+    FBC_RUN_LOAD("ra", "a1") \
+    FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
@@ -210,15 +221,19 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
 #define FBC_RUN_PACK_8(v0, v1, v2, v3, step, low) \
     FBC_RUN_SIMD("0, 0x64", v0, v2, "s6") \
     FBC_RUN_SIMD("0, 0x64", v1, v3, "s6") \
-    FBC_RUN_SIMD("4, 0x18", v0, v0, low) FBC_RUN_SIMD("4, 0x18", v1, v1, low) FBC_RUN_SIMD("4, 0x10", v0, v0, "s0") \
-        FBC_RUN_SIMD("4, 0x10", v1, v1, "s0") FBC_RUN_SIMD("4, 0x28", v0, v0, "a5") \
-            FBC_RUN_SIMD("4, 0x28", v1, v1, "a5") FBC_RUN_SIMD("1, 0x64", v0, v1, "s6") FBC_RUN_STORE("6", v0, step)
+    FBC_RUN_SIMD("4, 0x18", v0, v0, low) \
+    FBC_RUN_SIMD("4, 0x18", v1, v1, low) \
+    FBC_RUN_SIMD("4, 0x10", v0, v0, "s0") \
+    FBC_RUN_SIMD("4, 0x10", v1, v1, "s0") \
+    FBC_RUN_SIMD("4, 0x28", v0, v0, "a5") \
+    FBC_RUN_SIMD("4, 0x28", v1, v1, "a5") FBC_RUN_SIMD("1, 0x64", v0, v1, "s6") FBC_RUN_STORE("6", v0, step)
 /* pv.shuffle2.b, pv.pack.h: upper bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b. */
 #define FBC_RUN_BYTES(v0, v1, v2, v3, low, then) \
     FBC_RUN_SIMD("1, 0x64", v0, v2, "s6") \
     FBC_RUN_SIMD("1, 0x64", v1, v3, "s6") \
-    FBC_RUN_SIMD("0, 0x68", v0, v1, v0) then FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") \
-        FBC_RUN_SIMD("5, 0x18", v0, v0, low) FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
+    FBC_RUN_SIMD("0, 0x68", v0, v1, v0) \
+    then FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") FBC_RUN_SIMD("5, 0x18", v0, v0, low) \
+        FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
 /* pv.dotup: each value at its place. */
 #define FBC_RUN_PLACE_4(v0, step) FBC_RUN_SIMD("0, 0x40", v0, v0, "s10") FBC_RUN_STORE("5", v0, step)
 #define FBC_RUN_PLACE_2(v0, step) FBC_RUN_SIMD("1, 0x40", v0, v0, "s10") FBC_RUN_STORE("4", v0, step)

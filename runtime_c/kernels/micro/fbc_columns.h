@@ -19,12 +19,13 @@ typedef struct {
 typedef struct {
     const fbc_conv_args *args;
     const fbc_blocked_plan *plan;
-    fbc_rows inside;     /* of a column that lies in the tile, without its addresses */
-    uint32_t bits;       /* of the column */
-    uint32_t copies;     /* 1: of its lanes, too */
-    uint32_t tops;       /* columns from rows 0 to tops - 1 and columns 0 to lefts - 1 of the input lie in the tile */
+    fbc_rows inside;    /* of a column that lies in the tile, without its addresses */
+    uint32_t bits;      /* of the column */
+    uint32_t copies;    /* 1: of its lanes, too */
+    uint32_t adjoining; /* 1: columns are words of pixels that follow each other in the input */
+    uint32_t tops;      /* columns from rows 0 to tops - 1 and columns 0 to lefts - 1 of the input lie in the tile */
     uint32_t lefts;
-    int32_t first_left;  /* of the first output column; and behind the last */
+    int32_t first_left; /* of the first output column; and behind the last */
     int32_t end_left;
     uint32_t pixel_step; /* bytes of the input from output pixel to output pixel */
     uint32_t row_step;   /* more from the last of a row to the first of the next */
@@ -90,28 +91,13 @@ FBC_INLINE uint8_t *fbc_zero_words(uint8_t *target, uint32_t words) {
 #endif
 }
 
-FBC_INLINE void fbc_widen_words(uint32_t *target, const uint32_t *source, uint32_t words, uint32_t from, uint32_t to,
-                                uint32_t is_signed) {
-    for (uint32_t i = 0; i < words; i++) {
-        for (uint32_t part = 0; part < to / from; part++) {
-            *target++ = fbc_widen_lanes(source[i], part, from, to, is_signed);
-        }
-    }
-}
-
 FBC_INLINE void fbc_widen_taps(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t bits, uint8_t *target,
                                const uint8_t *source, uint32_t taps) {
     const uint32_t from = args->activation_bits, is_signed = args->activation_signed;
     if ((plan->pixel_bytes & 3u) == 0u) {
         const uint32_t words = taps * plan->pixel_bytes >> 2;
-        if (from == 4u && !is_signed) {
-            fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, 4u, bits, 0u);
-        } else if (from == 2u && !is_signed) {
-            fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, 2u, bits, 0u);
-        } else {
-            fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, from, bits,
-                            is_signed);
-        }
+        fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, from, bits,
+                        is_signed);
         return;
     }
     for (uint32_t tap = 0; tap < taps; tap++) {
@@ -175,7 +161,8 @@ static __attribute__((noinline)) void fbc_gather_border(const fbc_gathering *gat
         return;
     }
     fbc_zero_words(column, plan->column_words);
-    const fbc_rows rows = {gathering->inside.target_step, gathering->inside.source_step, taps * plan->tap_bytes, inside};
+    const fbc_rows rows = {gathering->inside.target_step, gathering->inside.source_step, taps * plan->tap_bytes,
+                           inside};
     fbc_gather_rows(args, plan, gathering->bits, taps, &rows,
                     column + above * rows.target_step + before * plan->tap_bytes, source);
 }
@@ -191,6 +178,9 @@ FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc
         .inside = {row_bytes, source_step, row_bytes, args->kernel_height},
         .bits = bits,
         .copies = args->activation_bits == bits,
+        .adjoining = args->kernel_height == 1u && args->kernel_width == 1u && args->pad_top == 0u &&
+                     args->pad_left == 0u && args->output_width == args->input_width && args->stride_width == 1u &&
+                     args->stride_height == 1u && (plan->pixel_bytes & 3u) == 0u,
         .tops = tops > 0 ? (uint32_t)tops : 0u,
         .lefts = lefts > 0 ? (uint32_t)lefts : 0u,
         .first_left = -(int32_t)args->pad_left,
@@ -203,24 +193,29 @@ FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc
 
 /* The columns of output pixels that follow each other, the first with its taps at (top, left). What a column does not
  * fill of its last word is not zeroed: the weights are zero there. */
-static __attribute__((noinline)) void fbc_gather_columns(const fbc_gathering *gathering, int32_t top, int32_t left,
-                                                         uint8_t *column, uint32_t pixels) {
-    const fbc_conv_args *args = gathering->args;
-    const uint32_t stride = gathering->plan->column_stride, pixel_step = gathering->pixel_step;
+static __attribute__((noinline)) void fbc_gather_columns(const fbc_conv_args *args, const fbc_blocked_plan *plan,
+                                                         uint32_t bits, int32_t top, int32_t left, uint8_t *column,
+                                                         uint32_t pixels) {
+    const fbc_gathering all = fbc_make_gathering(args, plan, bits), *gathering = &all;
+    const uint32_t stride = plan->column_stride, pixel_step = gathering->pixel_step;
     const uint32_t step = args->stride_width;
     const int32_t end = gathering->end_left;
     const uint32_t lefts = gathering->lefts;
     const fbc_rows inside = gathering->inside;
     /* The place of the first tap; of a column that begins outside the tile it is not used. */
-    uint32_t place = (uint32_t)top * inside.source_step + (uint32_t)left * gathering->plan->pixel_bytes;
+    uint32_t place = (uint32_t)top * inside.source_step + (uint32_t)left * plan->pixel_bytes;
     uint32_t row_lefts = (uint32_t)top < gathering->tops ? lefts : 0u;
+    if (gathering->adjoining && !gathering->copies && row_lefts > 0u) {
+        fbc_widen_taps(args, plan, gathering->bits, column, (const uint8_t *)args->input + place, pixels);
+        return;
+    }
     do {
         if ((uint32_t)left >= row_lefts) {
             fbc_gather_border(gathering, top, left, column);
         } else if (gathering->copies) {
             fbc_copy_rows(&inside, column, (const uint8_t *)args->input + place);
         } else {
-            fbc_gather_rows(args, gathering->plan, gathering->bits, args->kernel_width, &inside, column,
+            fbc_gather_rows(args, plan, gathering->bits, args->kernel_width, &inside, column,
                             (const uint8_t *)args->input + place);
         }
         column += stride;

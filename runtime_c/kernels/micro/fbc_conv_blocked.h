@@ -1,6 +1,6 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Convolution in blocks of four pixels x four output channels; the width is constant in each kernel that includes it, and so
- * is FBC_MACLOAD: 1 if it uses mac&load.
+/* Convolution in blocks of four pixels x four output channels; the width is constant in each kernel that includes it,
+ * and so is FBC_MACLOAD: 1 if it uses mac&load.
  *
  * The blocks of all quads of pixels and groups of channels are split evenly over the cores, quads outermost, so that a
  * core gathers a quad once for all its groups, and few pixels are split by groups. If the pixels are no multiple of
@@ -106,13 +106,14 @@ static __attribute__((noinline)) void fbc_conv_last_group(const fbc_conv_args *a
     }
 }
 
-/* Where the columns of the first four of the pixels lie: in the input, or gathered into `columns` with the others. */
-FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const fbc_gathering *gathering,
-                              const uint8_t *quad[4], uint32_t first, uint32_t pixels, uint8_t *columns) {
-    const uint32_t y = first / args->output_width, x = first - y * args->output_width;
+/* Where the columns of the first four of the pixels lie, which begin at (y, x) of the output: in the input, or gathered
+ * into `columns` with the others. */
+FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const uint8_t *quad[4],
+                              uint32_t y, uint32_t x, uint32_t pixels, uint32_t bits, uint8_t *columns) {
     if (plan->direct) {
-        const uint32_t step = gathering->pixel_step, row_step = gathering->row_step;
-        const uint8_t *column = (const uint8_t *)args->input + first * step + y * row_step;
+        const uint32_t step = args->stride_width * plan->pixel_bytes;
+        const uint32_t row = args->stride_height * args->input_width * plan->pixel_bytes;
+        const uint8_t *column = (const uint8_t *)args->input + y * row + x * step;
         uint32_t left_in_row = args->output_width - x;
         for (uint32_t i = 0; i < 4u; i++) {
             quad[i] = column;
@@ -120,14 +121,14 @@ FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan 
             left_in_row--;
             if (left_in_row == 0u) {
                 left_in_row = args->output_width;
-                column += (int32_t)row_step; /* negative where rows of outputs overlap */
+                column += (int32_t)(row - left_in_row * step); /* negative where rows of outputs overlap */
             }
         }
         return;
     }
     const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
     const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
-    fbc_gather_columns(gathering, top, left, columns, pixels);
+    fbc_gather_columns(args, plan, bits, top, left, columns, pixels);
     for (uint32_t i = 0; i < 4u; i++) {
         quad[i] = columns;
         columns += plan->column_stride;
@@ -180,48 +181,59 @@ FBC_INLINE void fbc_conv_groups(const fbc_conv_args *args, fbc_block_run *run, f
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits,
                                  fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
     const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
-    const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
     const uint32_t rare = kind == FBC_RARE || plan.pixels < 4u;
     /* The last pixels of a plane of narrow lanes share bytes with those before. */
     const uint32_t whole_quads = args->output_channel_first && args->output_bits < 8u;
-    const uint32_t at_once = (args->output_channels & 3u) != 0u ? 1u
-                             : !plan.direct                     ? plan.quads
-                             : gathering.row_step == 0u         ? plan.pixels
-                                                                : 1u;
+    const uint32_t width = args->output_width;
+    uint32_t step = plan.column_stride, at_once = plan.quads;
+    if (plan.direct) {
+        step = args->stride_width * plan.pixel_bytes;
+        at_once = args->stride_height * args->input_width * plan.pixel_bytes == width * step ? plan.pixels : 1u;
+    }
+    at_once = (args->output_channels & 3u) != 0u ? 1u : at_once;
     const fbc_range blocks = fbc_core_range(((plan.pixels + 3u) >> 2) * plan.groups);
     const uint8_t *weights = plan.weight_bytes > 0u ? args->scratch : args->weights;
     uint8_t *columns = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
     const fbc_run_function run_blocks = rare ? NULL : choose_run(args, kind);
     fbc_block_run run;
     fbc_prepare_run(&run, args, &plan);
-    run.column_step = at_once == 1u ? 0u : 4u * (plan.direct ? gathering.pixel_step : plan.column_stride);
+    run.column_step = at_once == 1u ? 0u : 4u * step;
     uint32_t quad = blocks.begin / plan.groups, group = blocks.begin - quad * plan.groups;
+    uint32_t y = 4u * quad / width, x = 4u * quad - y * width;
     uint32_t left = blocks.end - blocks.begin;
     while (left > 0u) {
-        uint32_t pixel = 4u * quad, quads = 1u;
         const uint32_t end = left < plan.groups - group ? group + left : plan.groups;
-        const uint32_t partial = plan.pixels - pixel < 4u;
-        if (rare || (partial && whole_quads)) {
-            const uint32_t pixels = partial ? plan.pixels - pixel : 4u;
-            fbc_load_quad(args, &plan, &gathering, run.columns, pixel, pixels, columns);
-            for (uint32_t i = group; i < end; i++) {
-                fbc_conv_rare_block(args, &plan, run.columns, weights + i * plan.group_bytes, bits, pixel, i);
+        const uint32_t pixel = 4u * quad, rest = plan.pixels - pixel;
+        uint32_t quads = 1u;
+        left -= end - group;
+        if (rare || (rest < 4u && whole_quads)) {
+            fbc_load_quad(args, &plan, run.columns, y, x, rest < 4u ? rest : 4u, bits, columns);
+            for (; group < end; group++) {
+                fbc_conv_rare_block(args, &plan, run.columns, weights + group * plan.group_bytes, bits, pixel, group);
             }
         } else {
-            if (at_once > 1u && end - group == plan.groups && !partial) {
-                const uint32_t mine = left / plan.groups, whole = (plan.pixels - pixel) >> 2;
-                quads = mine < whole ? mine : whole;
-                quads = quads < at_once ? quads : at_once;
+            const uint32_t back = rest < 4u ? 4u - rest : 0u;
+            if (back > 0u) {
+                for (; x < back; x += width) { /* some pixels of the quad before once more */
+                    y--;
+                }
+                x -= back;
+            } else if (end - group == plan.groups) {
+                while (quads < at_once && left >= plan.groups && rest >= 4u * quads + 4u) {
+                    left -= plan.groups;
+                    quads++;
+                }
             }
-            pixel = partial ? plan.pixels - 4u : pixel;
             run.quads = quads;
-            fbc_load_quad(args, &plan, &gathering, run.columns, pixel, 4u * quads, columns);
-            fbc_conv_groups(args, &run, run_blocks, weights, plan.group_bytes, pixel, group, end);
+            fbc_load_quad(args, &plan, run.columns, y, x, 4u * quads, bits, columns);
+            fbc_conv_groups(args, &run, run_blocks, weights, plan.group_bytes, pixel - back, group, end);
         }
-        left -= quads * (end - group);
-        quad += quads;
         group = 0u;
+        quad += quads;
+        for (x += 4u * quads; x >= width && left > 0u; x -= width) {
+            y++;
+        }
     }
 }
 

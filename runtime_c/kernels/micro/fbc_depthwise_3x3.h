@@ -31,7 +31,8 @@ static __attribute__((noinline)) fbc_depthwise_plan fbc_make_depthwise_plan(cons
     const uint32_t reach = (width < 2u ? 2u : width) * stride + 2u;
     fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
     const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
-    const uint32_t most_rows = input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
+    const uint32_t most_rows =
+        input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
     const uint32_t fewest = (height + most_rows - 1u) / most_rows;
     uint32_t least = UINT32_MAX;
     for (uint32_t bands = fewest; bands < fewest + 8u && bands <= height; bands++) {
@@ -98,7 +99,9 @@ FBC_INLINE fbc_strip_kind fbc_prepare_pair(const fbc_conv_args *args, uint32_t c
     for (uint32_t i = 0; i < 2u; i++) {
         fbc_read_taps(filter, args->weight_bits, pair->weights[i]);
         pair->multiplier[i] = parameters->scale[channel + i].multiplier;
-        pair->clamp[i] = parameters->clamped ? parameters->scale[channel + i].clamp : INT32_MAX;
+        if (kind != FBC_STRIP_PLAIN) {
+            pair->clamp[i] = parameters->clamped ? parameters->scale[channel + i].clamp : INT32_MAX;
+        }
         pair->addend[i] = ((const int32_t *)parameters->addend)[channel + i];
         filter += filter_bytes;
     }
@@ -157,40 +160,27 @@ FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwis
     fbc_find_edges(planes, args->pad_left, args->input_width, channel_first);
 }
 
-/* The rows of a unit's planes. */
-typedef struct {
-    int32_t top; /* row of the tile */
-    uint32_t above;
-    uint32_t inside;
-    uint32_t below;
-} fbc_plane_rows;
-
-FBC_INLINE fbc_plane_rows fbc_find_rows(int32_t top, int32_t rows, int32_t height) {
-    const int32_t above = top >= 0 ? 0 : -top < rows ? -top : rows;
-    const int32_t rest = height - (top + above) < rows - above ? height - (top + above) : rows - above;
+/* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to
+ * unit of a band. Returns the first row of the tile that the planes hold. */
+FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
+                                   uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair *pair) {
+    const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
+    const int32_t height = args->input_height;
+    const int32_t top = (int32_t)(row * stride) - args->pad_top;
+    const int32_t all = (int32_t)((rows - 1u) * stride) + FBC_DEPTHWISE_KERNEL;
+    const int32_t above = top >= 0 ? 0 : -top < all ? -top : all;
+    const int32_t rest = height - (top + above) < all - above ? height - (top + above) : all - above;
     const int32_t inside = rest > 0 ? rest : 0;
-    const fbc_plane_rows found = {top + above, (uint32_t)above, (uint32_t)inside, (uint32_t)(rows - above - inside)};
-    return found;
-}
-
-/* Four channels' planes; `first` is the first of the channels in the first row inside. Borders stay zero from unit to
- * unit if there is one band. */
-FBC_INLINE void fbc_write_planes(fbc_planes *planes, fbc_fill_function fill, const fbc_plane_rows *rows,
-                                 const uint8_t *first, uint32_t clear, uint8_t *scratch, uint32_t pair_bytes) {
-    const uint32_t row_bytes = 8u * planes->quads; /* of a pair */
-    planes->rows = rows->inside;
-    planes->input = first;
+    const uint32_t row_bytes = 8u * plan->quads; /* of a pair */
+    planes->rows = (uint32_t)inside;
     for (uint32_t i = 0; i < 2u; i++) {
-        planes->to[i] = scratch + rows->above * row_bytes;
-        if (clear) {
-            fbc_clear_words(scratch, rows->above * row_bytes);
-            fbc_clear_words(planes->to[i] + rows->inside * row_bytes, rows->below * row_bytes);
-        }
-        scratch += pair_bytes;
+        planes->to[i] = scratch + i * plan->pair_bytes + (uint32_t)above * row_bytes;
+        fbc_clear_words(planes->to[i] - (uint32_t)above * row_bytes, (uint32_t)above * row_bytes);
+        fbc_clear_words(planes->to[i] + (uint32_t)inside * row_bytes, (uint32_t)(all - above - inside) * row_bytes);
     }
-    if (rows->inside > 0u) {
-        fill(planes);
-    }
+    pair->rounds = (rows + steps - 1u) / steps;
+    pair->rest = rows % steps;
+    return (uint32_t)(top + above);
 }
 
 typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
@@ -212,34 +202,39 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     const fbc_strip_kind kind = fbc_choose_kind(args);
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
-    const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
+    const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
     /* The cores' stacks lie in the same banks, but the strips read these parameters all the time. */
     fbc_strip_pair room[2];
     fbc_strip_pair *pair = (fbc_strip_pair *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
     fbc_planes planes;
+    const uint8_t *input = args->input;
+    uint32_t channel = units.begin / plan.bands * FBC_DEPTHWISE_CHANNELS;
+    uint32_t row = units.begin % plan.bands * plan.band_rows;
     fbc_prepare_planes(args, &plan, &planes);
     fbc_prepare_strips(args, &plan, pair);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
-        const uint32_t group = unit / plan.bands;
-        const uint32_t row = (unit - group * plan.bands) * plan.band_rows;
-        const uint32_t left = args->output_height - row, rows = left < plan.band_rows ? left : plan.band_rows;
-        const fbc_plane_rows plane_rows = fbc_find_rows((int32_t)(row * stride) - args->pad_top,
-                                                        (int32_t)((rows - 1u) * stride + 3u), args->input_height);
-        const uint8_t *first = (const uint8_t *)args->input + (uint32_t)plane_rows.top * planes.row_bytes;
-        uint32_t channel = group * FBC_DEPTHWISE_CHANNELS;
-        first += args->input_channel_first ? channel * planes.spread : channel * args->activation_bits >> 3;
-        fbc_write_planes(&planes, fill, &plane_rows, first, unit == units.begin || plan.bands > 1u, scratch,
-                         plan.pair_bytes);
-        pair->rounds = (rows + steps - 1u) / steps;
-        pair->rest = pair->rounds * steps == rows ? 0u : rows + steps - pair->rounds * steps;
-        pair->plane = scratch;
+        if (unit == units.begin || plan.bands > 1u) {
+            const uint32_t left = args->output_height - row;
+            const uint32_t rows = left < plan.band_rows ? left : plan.band_rows;
+            const uint32_t top = fbc_begin_band(args, &plan, row, rows, scratch, &planes, pair);
+            input = (const uint8_t *)args->input + top * planes.row_bytes;
+        }
+        planes.input = input + (channel_first ? channel * planes.spread : channel * bits >> 3);
+        if (planes.rows > 0u) {
+            fill(&planes);
+        }
         for (uint32_t i = 0; i < 2u; i++) {
-            const fbc_strip_kind found = fbc_prepare_pair(args, channel, kind, pair);
-            pair->output = (uint8_t *)args->output + row * pair->row_bytes + (channel * args->output_bits >> 3);
+            const fbc_strip_kind found = fbc_prepare_pair(args, channel + 2u * i, kind, pair);
+            pair->plane = scratch + i * plan.pair_bytes;
+            pair->output =
+                (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
             convolve[found][i](pair);
-            pair->plane += plan.pair_bytes;
-            channel += 2u;
+        }
+        row += plan.band_rows;
+        if (row >= args->output_height) {
+            row = 0;
+            channel += FBC_DEPTHWISE_CHANNELS;
         }
     }
 }
@@ -256,13 +251,13 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     FBC_DEPTHWISE_STRIPS(store, 1, 2)
 /* `folded` is the kind that stands in for it where outputs are narrower than 8 bits. */
 #define FBC_DEPTHWISE_PAIR(is_signed, stride, kind, low, high) \
-    { fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high }
+    {fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high}
 #define FBC_DEPTHWISE_NAMES(is_signed, stride, folded, low, high) \
     { \
         FBC_DEPTHWISE_PAIR(is_signed, stride, PLAIN, low, high), \
-            FBC_DEPTHWISE_PAIR(is_signed, stride, CLAMPED, low, high), \
-            FBC_DEPTHWISE_PAIR(is_signed, stride, GENERAL, low, high), \
-            FBC_DEPTHWISE_PAIR(is_signed, stride, folded, low, high), \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, CLAMPED, low, high), \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, GENERAL, low, high), \
+        FBC_DEPTHWISE_PAIR(is_signed, stride, folded, low, high), \
     }
 #define FBC_DEFINE_DEPTHWISE(name, folded, low, high) \
     static fbc_strips_table table = { \

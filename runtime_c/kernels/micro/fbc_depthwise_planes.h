@@ -15,10 +15,11 @@ enum { FBC_PLANES_EDGES = 6 };
 /* A column of quads that lies partly or wholly beside the tile. */
 typedef struct {
     uint32_t quad;
-    uint32_t line;       /* bytes from column 0 to the first column inside */
-    uint32_t offsets[3]; /* from there to the second to fourth column (of planes: channel), 0 for those beside the tile */
-    uint32_t mask;       /* bytes of the columns inside */
-    uint32_t shift;      /* bits that the word of a plane has to go up */
+    uint32_t line; /* bytes from column 0 to the first column inside */
+    uint32_t
+        offsets[3]; /* from there to the second to fourth column (of planes: channel), 0 for those beside the tile */
+    uint32_t mask;  /* bytes of the columns inside */
+    uint32_t shift; /* bits that the word of a plane has to go up */
 } fbc_edge_quad;
 
 typedef struct {
@@ -100,8 +101,9 @@ FBC_INLINE void fbc_find_edges(fbc_planes *planes, uint32_t pad_left, uint32_t w
     FBC_PLANES_PACK("%[e]", "%[b]", "%[a]") \
     FBC_PLANES_SHUFFLE("%[a]", "%[b]", "%[upper]") \
     FBC_PLANES_SHUFFLE("%[c]", "%[d]", "%[upper]") \
-    "mv %[b], %[e]\n" FBC_PLANES_SHUFFLE("%[b]", "%[f]", "%[even]") FBC_PLANES_SHUFFLE("%[e]", "%[f]", "%[odd]") \
-    "mv %[d], %[a]\n" FBC_PLANES_SHUFFLE("%[d]", "%[c]", "%[even]") FBC_PLANES_SHUFFLE("%[a]", "%[c]", "%[odd]")
+    "mv %[b], %[e]\n" FBC_PLANES_SHUFFLE("%[b]", "%[f]", "%[even]") \
+        FBC_PLANES_SHUFFLE("%[e]", "%[f]", "%[odd]") "mv %[d], %[a]\n" FBC_PLANES_SHUFFLE("%[d]", "%[c]", "%[even]") \
+            FBC_PLANES_SHUFFLE("%[a]", "%[c]", "%[odd]")
 #define FBC_PLANES_4 \
     FBC_PLANES_LOAD(FBC_PLANES_HALF) \
     FBC_PLANES_PACK("%[f]", "%[d]", "%[c]") \
@@ -111,17 +113,17 @@ FBC_INLINE void fbc_find_edges(fbc_planes *planes, uint32_t pad_left, uint32_t w
     FBC_PLANES_4 FBC_PLANES_AND_15("%[c]", "%[b]") FBC_PLANES_RIGHT("%[a]", "%[b]", "2") \
         FBC_PLANES_AND_15("%[d]", "%[e]") FBC_PLANES_RIGHT("%[f]", "%[e]", "2")
 #define FBC_PLANES_4_1 \
-    FBC_PLANES_4 FBC_PLANES_LEFT("%[c]", "%[b]", "2") FBC_PLANES_LEFT("%[d]", "%[e]", "2") FBC_PLANES_RIGHT_SIGNED( \
-        "%[a]", "%[b]", "2") FBC_PLANES_RIGHT_SIGNED("%[f]", "%[e]", "2") \
-        FBC_PLANES_RIGHT_SIGNED("%[c]", "%[c]", "2") FBC_PLANES_RIGHT_SIGNED("%[d]", "%[d]", "2")
+    FBC_PLANES_4 FBC_PLANES_LEFT("%[c]", "%[b]", "2") FBC_PLANES_LEFT("%[d]", "%[e]", "2") \
+        FBC_PLANES_RIGHT_SIGNED("%[a]", "%[b]", "2") FBC_PLANES_RIGHT_SIGNED("%[f]", "%[e]", "2") \
+            FBC_PLANES_RIGHT_SIGNED("%[c]", "%[c]", "2") FBC_PLANES_RIGHT_SIGNED("%[d]", "%[d]", "2")
 #define FBC_PLANES_2 \
     FBC_PLANES_LOAD(FBC_PLANES_BYTE) \
     ".insn r 0x57, 1, 0x70, %[e], %[b], %[a]\n" /* pv.packlo.b */ \
     ".insn r 0x57, 1, 0x6C, %[e], %[d], %[c]\n" /* pv.packhi.b */
 #define FBC_PLANES_2_0 \
     FBC_PLANES_2 FBC_PLANES_AND_3("%[b]", "%[e]") FBC_PLANES_RIGHT("%[c]", "%[e]", "1") \
-        FBC_PLANES_RIGHT("%[d]", "%[e]", "2") FBC_PLANES_RIGHT("%[f]", "%[e]", "3") \
-            FBC_PLANES_AND_3("%[c]", "%[c]") FBC_PLANES_AND_3("%[d]", "%[d]")
+        FBC_PLANES_RIGHT("%[d]", "%[e]", "2") FBC_PLANES_RIGHT("%[f]", "%[e]", "3") FBC_PLANES_AND_3("%[c]", "%[c]") \
+            FBC_PLANES_AND_3("%[d]", "%[d]")
 #define FBC_PLANES_2_1 \
     FBC_PLANES_2 FBC_PLANES_LEFT("%[b]", "%[e]", "3") FBC_PLANES_LEFT("%[c]", "%[e]", "2") \
         FBC_PLANES_LEFT("%[d]", "%[e]", "1") FBC_PLANES_RIGHT_SIGNED("%[f]", "%[e]", "3") \
@@ -142,17 +144,16 @@ FBC_INLINE void fbc_find_edges(fbc_planes *planes, uint32_t pad_left, uint32_t w
 #define FBC_PLANES_NO_MASK(w, x, y, z) ""
 
 #define FBC_PLANES_ASM(load, count, masking, w, x, y, z) \
-    __asm__ volatile( \
-        ".option push\n" \
-        ".option norvc\n" \
-        ".insn i 0x7B, 4, x0, %[rows], 2 * (" #count ")\n" /* lp.setup 0 */ \
-        load masking(w, x, y, z) FBC_PLANES_STORES(w, x, y, z) ".option pop" \
-        : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [e] "=&r"(e), [f] "=&r"(f), [line] "+&r"(line), \
-          [to] "+&r"(to), [other] "+&r"(other) \
-        : [rows] "r"(rows), [second] "r"(offsets[0]), [third] "r"(offsets[1]), [fourth] "r"(offsets[2]), \
-          [step] "r"(step), [plane] "r"(plane), [upper] "r"(0x07060302u), [even] "r"(0x06040200u), \
-          [odd] "r"(0x07050301u), [mask] "r"(mask), [shift] "r"(shift) \
-        : "memory")
+    __asm__ volatile(".option push\n" \
+                     ".option norvc\n" \
+                     ".insn i 0x7B, 4, x0, %[rows], 2 * (" #count ")\n" /* lp.setup 0 */ \
+                     load masking(w, x, y, z) FBC_PLANES_STORES(w, x, y, z) ".option pop" \
+                     : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [e] "=&r"(e), [f] "=&r"(f), \
+                       [line] "+&r"(line), [to] "+&r"(to), [other] "+&r"(other) \
+                     : [rows] "r"(rows), [second] "r"(offsets[0]), [third] "r"(offsets[1]), [fourth] "r"(offsets[2]), \
+                       [step] "r"(step), [plane] "r"(plane), [upper] "r"(0x07060302u), [even] "r"(0x06040200u), \
+                       [odd] "r"(0x07050301u), [mask] "r"(mask), [shift] "r"(shift) \
+                     : "memory")
 
 /* Fills the planes, first the quads inside, then the others. */
 #define FBC_DEFINE_PLANES(name, load, count, masking, masking_count, w, x, y, z) \
@@ -232,9 +233,21 @@ FBC_DEFINE_PLANES(first, 8u, 0u, 1u)
 #endif
 
 FBC_INLINE void fbc_clear_words(uint8_t *words, uint32_t bytes) {
-    for (uint32_t *word = (uint32_t *)(void *)words; bytes > 0u; bytes -= 4u) {
-        *word++ = 0;
+    if (bytes == 0u) {
+        return;
     }
+#ifdef FBC_XPULPV2
+    __asm__ volatile(".option push\n"
+                     ".option norvc\n"
+                     ".insn i 0x7B, 4, x0, %[count], 2\n" /* lp.setup 0 */
+                     ".insn s 0x2B, 2, x0, 4(%[words])\n" /* p.sw */
+                     ".option pop"
+                     : [words] "+&r"(words)
+                     : [count] "r"(bytes >> 2)
+                     : "memory");
+#else
+    memset(words, 0, bytes);
+#endif
 }
 
 #endif

@@ -1,10 +1,10 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* The 3x3 depthwise convolution of two channels, down strips of two output columns.
  *
- * It reads the planes of micro/fbc_depthwise_planes.h: a row of the first channel, then a row of the second one, borders
- * included. With stride 1 a word, four pixels of one row, meets [w0 w1 w2 0] for the left output and [0 w0 w1 w2] for
- * the right one; with stride 2 each output has a word of its own, which meets the former. Three rows of both channels
- * stay in registers; their roles rotate, so the row loop holds three steps (stride 2: two).
+ * It reads the planes of micro/fbc_depthwise_planes.h: a row of the first channel, then a row of the second one,
+ * borders included. With stride 1 a word, four pixels of one row, meets [w0 w1 w2 0] for the left output and [0 w0 w1
+ * w2] for the right one; with stride 2 each output has a word of its own, which meets the former. Three rows of both
+ * channels stay in registers; their roles rotate, so the row loop holds three steps (stride 2: two).
  *
  * The right output is stored before the left one: where there is only one column, both go to the same place. If the
  * number of columns is odd, the last strip overlaps the one before.
@@ -33,7 +33,7 @@ typedef struct {
     int32_t clamp[2]; /* folded: the largest sum */
     int32_t low;
     int32_t high;
-    uint32_t shift; /* folded: the selector of two upper bytes */
+    uint32_t shift;        /* folded: the selector of two upper bytes */
     uint32_t rounds;       /* of three output rows (stride 2: two), the first of which may be shorter */
     uint32_t rest;         /* rows of a shorter first round, or 0 */
     uint32_t column;       /* output column of the next strip; 0 before and after */
@@ -50,11 +50,12 @@ typedef struct {
 
 enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
 
-/* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum whose
- * value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255
- * (m <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m + (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s)
- * times that is a 32-bit number whose upper byte is y. Says whether channel `i` allows it, and rewrites its parameters. */
-FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift) {
+/* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum
+ * whose value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255 (m
+ * <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m +
+ * (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s) times that is a 32-bit number whose upper byte is y. Says
+ * whether channel `i` allows it, and rewrites its parameters. */
+static __attribute__((noinline)) uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift) {
     const int32_t multiplier = pair->multiplier[i], addend = pair->addend[i];
     if (shift > 24u || multiplier < 2 || (uint32_t)multiplier > 1u << shift) {
         return 0u;
@@ -79,10 +80,10 @@ FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t sh
 _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
- * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6, a1
- * sums; a2 plane, a0 its row; a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, or, behind a
- * clamp, tp the first clamp and gp a sum (folded: the second one); ra shift or selector; sp the block of parameters. tp, gp and sp are put back at the end;
- * only a trap could miss them. */
+ * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6,
+ * a1 sums; a2 plane, a0 its row; a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, or, behind a
+ * clamp, tp the first clamp and gp a sum (folded: the second one); ra shift or selector; sp the block of parameters.
+ * tp, gp and sp are put back at the end; only a trap could miss them. */
 #define FBC_STRIP_DOTS(sum, x, y, z, w0, w1, w2) \
     ".insn r 0x57, 1, %[first], " sum ", " x ", " w0 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
@@ -212,16 +213,14 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
                                                               "5:\n" FBC_STRIP_LOAD_2("t0", "s6", "t3", "s9")
 #define FBC_STRIP_LOOP_1(kind, store) \
     FBC_STRIP_STEP_1(kind, store, "t0", "t1", "t2", "t3", "t4", "t5") \
-    "8:\n" FBC_STRIP_STEP_1(kind, store, "t1", "t2", "t0", "t4", "t5", "t3") \
-    "9:\n" FBC_STRIP_STEP_1(kind, store, "t2", "t0", "t1", "t5", "t3", "t4")
+    "8:\n" FBC_STRIP_STEP_1(kind, store, "t1", "t2", "t0", "t4", "t5", \
+                            "t3") "9:\n" FBC_STRIP_STEP_1(kind, store, "t2", "t0", "t1", "t5", "t3", "t4")
 #define FBC_STRIP_LOOP_2(kind, store) \
     FBC_STRIP_STEP_2(kind, store, "t0", "t2", "t3", "t5", "s6", "s8", "s9", "s11") \
     "8:\n" FBC_STRIP_STEP_2(kind, store, "t2", "t0", "t5", "t3", "s8", "s6", "s11", "s9")
 /* Instructions of the loop, and from lp.starti to it. */
-#define FBC_STRIP_INSTRUCTIONS_1(kind, store) \
-    (3 * (2 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
-#define FBC_STRIP_INSTRUCTIONS_2(kind, store) \
-    (2 * (8 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
+#define FBC_STRIP_INSTRUCTIONS_1(kind, store) (3 * (2 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
+#define FBC_STRIP_INSTRUCTIONS_2(kind, store) (2 * (8 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
 #define FBC_STRIP_HEAD_1 30
 #define FBC_STRIP_HEAD_2 24
 #define FBC_STRIP_COLUMN_1 "add a2, a2, t6\n"
@@ -241,15 +240,17 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
         "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw a5, 84(sp)\n lw a0, 92(sp)\n" \
         ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
-        "1: lw t6, 68(sp)\n lw a2, 88(sp)\n lw a1, 76(sp)\n lw a3, 96(sp)\n" FBC_STRIP_COLUMN_##stride \
-            FBC_STRIP_MAC("a3", "t6", "a1") "lw a1, 80(sp)\n lw t6, 60(sp)\n add a4, a3, a1\n" \
-                                            ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
-                                            "lw t6, 64(sp)\n" FBC_STRIP_BEGIN_##stride \
-                                                FBC_STRIP_LOOP_##stride(kind, FBC_STRIP_STORE_##store) \
-        "lw t6, 68(sp)\n lw a1, 72(sp)\n beq t6, a1, 4f\n addi t6, t6, 2\n" FBC_STRIP_MINIMUM( \
-            "t6", "a1") "sw t6, 68(sp)\n j 1b\n" \
-                        "4: sw zero, 68(sp)\n lw tp, 100(sp)\n lw gp, 104(sp)\n lw sp, 108(sp)\n" \
-                        ".option pop" \
+        "1: lw t6, 68(sp)\n lw a2, 88(sp)\n lw a1, 76(sp)\n lw a3, 96(sp)\n" FBC_STRIP_COLUMN_##stride FBC_STRIP_MAC( \
+            "a3", "t6", \
+            "a1") "lw a1, 80(sp)\n lw t6, 60(sp)\n add a4, a3, a1\n" \
+                  ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
+                  "lw t6, 64(sp)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
+                      kind, FBC_STRIP_STORE_##store) "lw t6, 68(sp)\n lw a1, 72(sp)\n beq t6, a1, 4f\n addi t6, t6, " \
+                                                     "2\n" FBC_STRIP_MINIMUM( \
+                                                         "t6", "a1") "sw t6, 68(sp)\n j 1b\n" \
+                                                                     "4: sw zero, 68(sp)\n lw tp, 100(sp)\n " \
+                                                                     "lw gp, 104(sp)\n lw sp, 108(sp)\n" \
+                                                                     ".option pop" \
         : "+r"(block) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
           [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
@@ -273,8 +274,8 @@ FBC_INLINE int32_t fbc_strip_dot(int32_t sum, const uint8_t *activations, uint32
     return sum;
 }
 
-FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *plane, uint32_t channel,
-                                     uint32_t lanes, uint32_t is_signed, fbc_strip_kind kind, fbc_strip_store store) {
+FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *plane, uint32_t channel, uint32_t lanes,
+                                     uint32_t is_signed, fbc_strip_kind kind, fbc_strip_store store) {
     int32_t sum = 0;
     for (uint32_t row = 0; row < 3u; row++) {
         const uint32_t weights = pair->weights[channel][row] << lanes;
@@ -287,7 +288,9 @@ FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *
     if (kind != FBC_STRIP_PLAIN) {
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
     }
-    const int32_t value = (sum * pair->multiplier[channel] + pair->addend[channel]) >> pair->shift;
+    /* Wraps around where the output is beside a tile of one column, which nobody reads. */
+    const uint32_t product = (uint32_t)sum * (uint32_t)pair->multiplier[channel];
+    const int32_t value = (int32_t)(product + (uint32_t)pair->addend[channel]) >> pair->shift;
     const int32_t high = store == FBC_STORE_8 ? 255 : store == FBC_STORE_4 ? 15 : 3;
     return (uint32_t)(kind == FBC_STRIP_GENERAL ? fbc_clamp(value, pair->low, pair->high) : fbc_clamp(value, 0, high));
 }
@@ -312,8 +315,7 @@ FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32
         for (uint32_t i = 0; i < 2u * output_rows; i++) {
             const uint32_t row = i >> 1, column = 1u - (i & 1u); /* of the strip, the right one first */
             const uint32_t shifted = stride == 1u ? 0u : 2u * column;
-            const uint8_t *plane =
-                pair->plane + 2u * stride * row * pair->plane_bytes + stride * start + shifted;
+            const uint8_t *plane = pair->plane + 2u * stride * row * pair->plane_bytes + stride * start + shifted;
             uint32_t values[2];
             for (uint32_t channel = 0; channel < 2u; channel++) {
                 const uint32_t lanes = stride == 1u ? 8u * column : 0u; /* that the taps go up */

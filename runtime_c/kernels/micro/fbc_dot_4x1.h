@@ -10,9 +10,7 @@
 FBC_INLINE int32_t fbc_dot_word(uint32_t bits, uint32_t is_signed, const uint8_t *pixel, const uint8_t *weights,
                                 int32_t sum) {
 #ifdef FBC_XPULPV2
-    uint32_t x, w;
-    memcpy(&x, pixel, sizeof x);
-    memcpy(&w, weights, sizeof w);
+    const uint32_t x = *(const uint32_t *)(const void *)pixel, w = *(const uint32_t *)(const void *)weights;
     if (bits == 8u) { /* pv.sdotusp.b, pv.sdotsp.b */
         __asm__(".insn r 0x57, 1, %3, %0, %1, %2" : "+r"(sum) : "r"(x), "r"(w), "i"(is_signed ? 0x5C : 0x54));
         return sum;

@@ -48,7 +48,7 @@ FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_req
     if (kind != FBC_PLAIN) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
     }
-    __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n" /* p.mac */
+    __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n"                  /* p.mac */
             ".insn r 0x33, 6, 0x02, %0, %0, %4\n .insn r 0x33, 4, 0x02, %0, %0, %5" /* p.max, p.min */
             : "+&r"(addend)
             : "r"(sum), "r"(scale.multiplier), "r"(block->shift), "r"(block->low), "r"(block->high));

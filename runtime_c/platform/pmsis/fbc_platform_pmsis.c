@@ -3,7 +3,7 @@
  *
  * fbc_main runs on cluster core 0. Files, and loading external memory, are the fabric controller's: the cluster leaves
  * a request and the controller, which waits in its main function for requests, serves it with blocking calls. Transfers
- * between L2 and L1 and reads of external memory are started by the cluster itself.
+ * between L2 and L1 and those with external memory are started by the cluster itself.
  *
  * Files that are written lie on the host (HostFS: a simulator's or the debugger's). Files that are read lie there too,
  * or, with FBC_PMSIS_FLASH, in the ReadFS partition of the HyperFlash.
@@ -39,7 +39,7 @@ enum {
     MAXIMUM_NAME = 128,
     MAXIMUM_COPIES = 8,    /* at once: half of the counters that the DMA has */
     COPY_BYTES = 0xFFF0,   /* a command's size, and on some chips its stride, has 16 bits */
-    MAXIMUM_READS = 4,     /* of external memory at once */
+    MAXIMUM_TRANSFERS = 4, /* with external memory at once */
     STATUS_NO_DEVICE = 98, /* cluster, external memory or a file system does not open */
 };
 
@@ -66,37 +66,72 @@ uint32_t fbc_core_count(void) {
     return FBC_CORES;
 }
 
-void fbc_parallel(void (*kernel)(void *), void *args) {
+uint32_t fbc_cycles(void) {
+    return (uint32_t)pi_perf_read(PI_PERF_CYCLES);
+}
+
+uint32_t fbc_parallel(void (*kernel)(void *), void *args) {
+    const uint32_t start = fbc_cycles();
 #if FBC_CORES > 1
     pi_cl_team_fork(FBC_CORES, kernel, args);
 #else
     kernel(args);
 #endif
-}
-
-uint32_t fbc_cycles(void) {
-    return (uint32_t)pi_perf_read(PI_PERF_CYCLES);
+    return fbc_cycles() - start;
 }
 
 /* ---- Transfers between L2 and L1 ---- */
 
 static PI_L1 pi_cl_dma_copy_t copies[MAXIMUM_COPIES];
-static PI_L1 uint32_t copies_under_way;
+static PI_L1 uint32_t copies_group[MAXIMUM_COPIES]; /* 0: not under way */
+static PI_L1 uint32_t present_group;                /* of the next copies */
+
+static void wait_for(uint32_t copy) {
+    if (copies_group[copy] != 0u) {
+        pi_cl_dma_wait(&copies[copy]);
+        copies_group[copy] = 0u;
+    }
+}
 
 void fbc_dma_wait(void) {
-    for (uint32_t i = 0u; i < copies_under_way; i++) {
-        pi_cl_dma_wait(&copies[i]);
+    for (uint32_t i = 0u; i < MAXIMUM_COPIES; i++) {
+        wait_for(i);
     }
-    copies_under_way = 0u;
+}
+
+uint32_t fbc_dma_group(void) {
+    const uint32_t group = present_group++;
+    present_group += present_group == 0u;
+    return group;
+}
+
+uint32_t fbc_dma_wait_group(uint32_t group) {
+    const uint32_t start = fbc_cycles();
+    for (uint32_t i = 0u; i < MAXIMUM_COPIES; i++) {
+        if (copies_group[i] == group) {
+            wait_for(i);
+        }
+    }
+    return fbc_cycles() - start;
+}
+
+static pi_cl_dma_copy_t *free_copy(void) {
+    for (uint32_t i = 0u;; i++) {
+        if (i == MAXIMUM_COPIES) {
+            fbc_dma_wait();
+            i = 0u;
+        }
+        if (copies_group[i] == 0u) {
+            copies_group[i] = present_group;
+            return &copies[i];
+        }
+    }
 }
 
 /* One command: `bytes` bytes in lines of `length`; one line if `length` is 0. */
 static void start_command(uint8_t *l1, uint8_t *l2, uint32_t bytes, uint32_t length, uint32_t stride,
                           pi_cl_dma_dir_e direction) {
-    if (copies_under_way == MAXIMUM_COPIES) {
-        fbc_dma_wait();
-    }
-    pi_cl_dma_copy_t *const copy = &copies[copies_under_way++];
+    pi_cl_dma_copy_t *const copy = free_copy();
     copy->ext = (uint32_t)(uintptr_t)l2;
     copy->loc = (uint32_t)(uintptr_t)l1;
     copy->size = (uint16_t)bytes;
@@ -216,27 +251,59 @@ void fbc_print(const char *text) {
     (void)ask(PRINT);
 }
 
-/* ---- External memory, read by the cluster ---- */
+/* ---- External memory: transfers are started in the order of the list, some at once ---- */
 
 static PI_L2 uint32_t external_base; /* where the loaded file begins */
-static PI_L1 pi_cl_ram_req_t reads[MAXIMUM_READS];
-static PI_L1 uint32_t reads_under_way;
+static PI_L1 const fbc_l3_transfer *transfers;
+static PI_L1 uint32_t transfers_allowed;
+static PI_L1 uint32_t transfers_started;
+static PI_L1 uint32_t transfers_done;
+static PI_L1 pi_cl_ram_req_t requests[MAXIMUM_TRANSFERS]; /* of transfer n: n % MAXIMUM_TRANSFERS */
 
-void fbc_l3_wait(void) {
-    for (uint32_t i = 0u; i < reads_under_way; i++) {
-        pi_cl_ram_read_wait(&reads[i]);
+static void start_transfers(void) {
+    for (; transfers_started < transfers_allowed && transfers_started - transfers_done < MAXIMUM_TRANSFERS;
+         transfers_started++) {
+        const fbc_l3_transfer *const now = &transfers[transfers_started];
+        pi_cl_ram_req_t *const started = &requests[transfers_started % MAXIMUM_TRANSFERS];
+        if (now->write) {
+            pi_cl_ram_write(&ram, external_base + now->l3, l2_arena + now->l2, now->bytes, started);
+        } else {
+            pi_cl_ram_read(&ram, external_base + now->l3, l2_arena + now->l2, now->bytes, started);
+        }
     }
-    reads_under_way = 0u;
 }
 
-void fbc_l3_read(void *l2, uint32_t l3, uint32_t bytes) {
-    if (bytes == 0u) {
-        return;
+static void finish_transfers(uint32_t count) {
+    while (transfers_done < count) {
+        start_transfers();
+        pi_cl_ram_req_t *const oldest = &requests[transfers_done % MAXIMUM_TRANSFERS];
+        if (transfers[transfers_done].write) {
+            pi_cl_ram_write_wait(oldest);
+        } else {
+            pi_cl_ram_read_wait(oldest);
+        }
+        transfers_done++;
     }
-    if (reads_under_way == MAXIMUM_READS) {
-        fbc_l3_wait();
-    }
-    pi_cl_ram_read(&ram, external_base + l3, l2, bytes, &reads[reads_under_way++]);
+    start_transfers();
+}
+
+void fbc_l3_begin(const fbc_l3_transfer *list) {
+    finish_transfers(transfers_allowed);
+    transfers = list;
+    transfers_allowed = 0u;
+    transfers_started = 0u;
+    transfers_done = 0u;
+}
+
+void fbc_l3_allow(uint32_t count) {
+    transfers_allowed = count;
+    start_transfers();
+}
+
+uint32_t fbc_l3_wait(uint32_t count) {
+    const uint32_t start = fbc_cycles();
+    finish_transfers(count);
+    return fbc_cycles() - start;
 }
 
 /* ---- The fabric controller ---- */
@@ -373,8 +440,13 @@ static PI_L2 int exit_status;
 
 static void cluster_main(void *unused) {
     (void)unused;
-    copies_under_way = 0u;
-    reads_under_way = 0u;
+    for (uint32_t i = 0u; i < MAXIMUM_COPIES; i++) {
+        copies_group[i] = 0u;
+    }
+    present_group = 1u;
+    transfers_allowed = 0u;
+    transfers_started = 0u;
+    transfers_done = 0u;
     pi_perf_conf(1u << PI_PERF_CYCLES);
     pi_perf_reset();
     pi_perf_start();

@@ -234,7 +234,7 @@ void pi_cl_dma_wait(void *command) {
 static uint8_t ram_data[RAM_BYTES];
 static uint32_t ram_allocated;
 static int ram_is_open;
-static int ram_reads;
+static int ram_waiting;
 
 void pi_hyperram_conf_init(struct pi_hyperram_conf *conf) {
     conf->chip_select = 1;
@@ -276,21 +276,52 @@ void pi_ram_write(struct pi_device *device, uint32_t address, void *data, uint32
     memcpy(ram_data + address, data, size);
 }
 
+/* Requests are worked off in their order: a wait for one finishes all that were started before it. */
+static pi_cl_ram_req_t *ram_queue[RAM_REQUESTS];
+
+static void start_request(pi_cl_ram_req_t *request, uint32_t address, void *data, uint32_t size, int write) {
+    require(on_cluster && core == 0u, "external memory is used outside of cluster core 0");
+    require(ram_waiting < RAM_REQUESTS, "more transfers with external memory at once than are expected");
+    for (int i = 0; i < ram_waiting; i++) {
+        require(ram_queue[i] != request, "a request is used again before it was waited for");
+    }
+    check_range(address, size);
+    if (!write) {
+        memset(data, GARBAGE, size);
+    }
+    const pi_cl_ram_req_t started = {address, data, size, write, 1};
+    *request = started;
+    ram_queue[ram_waiting++] = request;
+}
+
+static void wait_for_request(pi_cl_ram_req_t *request, int write) {
+    require(request->pending && request->write == write, "a wait for a transfer that was not started");
+    while (request->pending) {
+        pi_cl_ram_req_t *const first = ram_queue[0];
+        uint8_t *const in_ram = ram_data + first->address;
+        memcpy(first->write ? in_ram : first->data, first->write ? first->data : in_ram, first->size);
+        first->pending = 0;
+        ram_waiting--;
+        memmove(&ram_queue[0], &ram_queue[1], (size_t)ram_waiting * sizeof ram_queue[0]);
+    }
+}
+
 void pi_cl_ram_read(struct pi_device *device, uint32_t address, void *data, uint32_t size, pi_cl_ram_req_t *request) {
     (void)device;
-    require(on_cluster && !request->pending && ram_reads < RAM_REQUESTS, "a read of external memory");
-    check_range(address, size);
-    memset(data, GARBAGE, size);
-    const pi_cl_ram_req_t started = {address, data, size, 1};
-    *request = started;
-    ram_reads++;
+    start_request(request, address, data, size, 0);
+}
+
+void pi_cl_ram_write(struct pi_device *device, uint32_t address, void *data, uint32_t size, pi_cl_ram_req_t *request) {
+    (void)device;
+    start_request(request, address, data, size, 1);
 }
 
 void pi_cl_ram_read_wait(pi_cl_ram_req_t *request) {
-    require(request->pending, "a wait for a read that was not started");
-    memcpy(request->data, ram_data + request->address, request->size);
-    request->pending = 0;
-    ram_reads--;
+    wait_for_request(request, 0);
+}
+
+void pi_cl_ram_write_wait(pi_cl_ram_req_t *request) {
+    wait_for_request(request, 1);
 }
 
 /* ---- Files ---- */

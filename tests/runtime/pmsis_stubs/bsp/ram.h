@@ -9,6 +9,7 @@ typedef struct {
     uint32_t address;
     void *data;
     uint32_t size;
+    int write;
     int pending;
 } pi_cl_ram_req_t;
 
@@ -18,5 +19,7 @@ int pi_ram_free(struct pi_device *device, uint32_t address, uint32_t size);
 void pi_ram_write(struct pi_device *device, uint32_t address, void *data, uint32_t size);
 void pi_cl_ram_read(struct pi_device *device, uint32_t address, void *data, uint32_t size, pi_cl_ram_req_t *request);
 void pi_cl_ram_read_wait(pi_cl_ram_req_t *request);
+void pi_cl_ram_write(struct pi_device *device, uint32_t address, void *data, uint32_t size, pi_cl_ram_req_t *request);
+void pi_cl_ram_write_wait(pi_cl_ram_req_t *request);
 
 #endif
