@@ -59,7 +59,7 @@ class LinearKernel(BlockedKernel):
 
 
 _VARIANTS = (
-    ("xpulpnn", "macload", 2, LinearCost(call=420)),
+    ("xpulpnn", "macload", 2, LinearCost(call=350)),
     ("xpulpnn", "macload", 4, LinearCost()),
     ("xpulpnn", "macload", 8, LinearCost()),
     ("xpulpv2", "blocked", 8, LinearCost(pair_word=18, group_word=9.5)),
