@@ -103,8 +103,9 @@ def _plan_lines(kernel: Kernel, tiling: LayerTiling) -> list[str]:
     buffering = "double buffered" if tiling.double_buffer and tiling.tiles > 1 else "single buffered"
     order = tiling.loop_order.replace("_", " ")
     cycles = tiling.cycles
+    kernels = " and ".join(kernel.functions)
     return [
-        f"Kernel {' and '.join(kernel.functions)}. {tiling.tiles} tiles of {tiling.rows} rows x {tiling.columns} columns x "
+        f"Kernel {kernels}. {tiling.tiles} tiles of {tiling.rows} rows x {tiling.columns} columns x "
         f"{tiling.channels} channels, {order}, {buffering}.",
         f"{tiling.l1_bytes} bytes of L1; {tiling.traffic_bytes} bytes between L2 and L1 (every tensor once: "
         f"{tiling.once_bytes}).",

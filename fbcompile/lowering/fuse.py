@@ -17,7 +17,7 @@ from fbcompile.lowering.tiling import tile_layer
 from fbcompile.targets.target import Target
 
 SMALL_WEIGHTS_BYTES = 32_768
-"""A fused layer waits for all its weights before its first tile: beyond this size it may wait for too long."""
+"""A fused layer waits for all its weights before its first tile: with more it may wait for too long."""
 
 
 def fused_variants(
@@ -31,7 +31,8 @@ def fused_variants(
         target: L1, L2, L3.
 
     Returns:
-        For each variant the network of the layers that are to be computed, and their plans; none if no pair gains.
+        For each variant the network of the layers that are to be computed, and their plans; none if no pair
+        gains.
     """
     faster = {}
     for first, second in fusible_pairs(network):

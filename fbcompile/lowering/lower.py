@@ -20,10 +20,6 @@ from fbcompile.targets.target import Target
 
 _Result = TypeVar("_Result")
 
-LARGE_SHARE = 8
-"""Weights that take more than this part of L2 are large."""
-
-
 
 @dataclasses.dataclass(frozen=True)
 class LayerReport:

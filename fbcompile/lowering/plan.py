@@ -1,7 +1,7 @@
 """The program's plan: which layers are fused, how each is tiled, and where everything lies.
 
-The three depend on each other (a fused layer needs all its weights at once, and its middle tensor never lies in
-L2; streamed weights need tiles of their own), so a few variants are planned and the one with the fewest
+The three depend on each other (a fused layer needs all its weights at once, and its middle tensor never lies
+in L2; streamed weights need tiles of their own), so a few variants are planned and the one with the fewest
 predicted cycles, waits for L3 included, is taken.
 """
 
@@ -20,6 +20,9 @@ from fbcompile.targets.target import Target
 
 BLOCKS_IN_L2 = 3
 """L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
+
+LARGE_SHARE = 8
+"""Weights that take more than this part of L2 are large."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +74,10 @@ def plan_program(network: Network, plans: list[LayerPlan], target: Target, *, fu
 
 
 def _tiled_variants(network: Network, plans: list[LayerPlan], target: Target) -> Iterator[ProgramPlan]:
-    """Where layers wait for L3, it is tried whether they wait less if those with many weights load each of them once,
-    so that L2 need not hold all until the layer ends.
+    """Plans with the layers tiled as they are, and otherwise where they wait for L3.
+
+    They may wait less if those with many weights load each of them once, so that L2 need not hold all until
+    the layer ends.
     """
     for share in (1, LARGE_SHARE):
         tiled = _stream_large_weights(network, plans, target, share)
