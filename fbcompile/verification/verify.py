@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from fbcompile.errors import NumericsError, UsageError
 from fbcompile.lowering.network import IntArray, Network
+from fbcompile.lowering.program import program_network
 from fbcompile.reference.onnxruntime_runner import OnnxRuntimeRunner
 from fbcompile.targets.target import Target
 from fbcompile.verification.build import Build, build_project, copy_project
@@ -179,6 +180,7 @@ def verify(
         )
     say = progress or (lambda _fraction, _text: None)
     install = find_gvsoc(gvsoc) if isinstance(gvsoc, Path) else gvsoc
+    network = program_network(network, c_dir)
     inputs = np.asarray(inputs_int).astype(np.int64)
     on_gvsoc = inputs[: max(1, gvsoc_images)]
     if not host:
