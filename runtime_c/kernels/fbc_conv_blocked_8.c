@@ -12,5 +12,5 @@ void fbc_conv_blocked_8(void *args) {
 }
 
 uint32_t fbc_conv_blocked_8_scratch_bytes(const fbc_conv_args *args) {
-    return fbc_blocked_scratch_bytes(args, BITS);
+    return fbc_blocked_scratch_bytes(args, BITS, 1u);
 }

@@ -69,11 +69,13 @@ class BlockedKernel(Kernel):
         width: Bits of the dot products: activations and weights are widened to it.
         cycles: Cost model on the target it was chosen for.
         macload: It multiplies with mac&load, which wants a channel's second word before its first.
+        by_columns: Taps that are whole words follow each other by columns of the kernel, not by rows.
     """
 
     width: int = 8
     cycles: BlockCost = BlockCost()
     macload: bool = False
+    by_columns: bool = True
 
     def column_words(self, layer: WeightedLayer) -> int:
         """Words that one output pixel and one output channel multiply."""
@@ -103,7 +105,8 @@ class BlockedKernel(Kernel):
         rows = (tile.output_height - 1) * shape.stride_height + height
         columns = (tile.output_width - 1) * shape.stride_width + width
         inside = not padded and rows <= tile.input_height and columns <= tile.input_width
-        adjoining = height == 1 or width == tile.input_width
+        whole_rows = width == tile.input_width and (width == 1 or not self.by_columns)
+        adjoining = height == 1 or whole_rows
         whole_words = lane_bytes(tile.input_channels, layer.inputs[0].bits) % 4 == 0
         return inside and adjoining and whole_words and layer.inputs[0].bits == self.width
 

@@ -106,32 +106,22 @@ static __attribute__((noinline)) void fbc_conv_last_group(const fbc_conv_args *a
     }
 }
 
-/* Where the columns of the first four of the pixels lie, which begin at (y, x) of the output: in the input, or gathered
- * into `columns` with the others. */
-FBC_INLINE void fbc_load_quad(const fbc_conv_args *args, const fbc_blocked_plan *plan, const uint8_t *quad[4],
-                              uint32_t y, uint32_t x, uint32_t pixels, uint32_t bits, uint8_t *columns) {
-    if (plan->direct) {
-        const uint32_t step = args->stride_width * plan->pixel_bytes;
-        const uint32_t row = args->stride_height * args->input_width * plan->pixel_bytes;
-        const uint8_t *column = (const uint8_t *)args->input + y * row + x * step;
-        uint32_t left_in_row = args->output_width - x;
-        for (uint32_t i = 0; i < 4u; i++) {
-            quad[i] = column;
-            column += step;
-            left_in_row--;
-            if (left_in_row == 0u) {
-                left_in_row = args->output_width;
-                column += (int32_t)(row - left_in_row * step); /* negative where rows of outputs overlap */
-            }
-        }
-        return;
-    }
-    const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
-    const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
-    fbc_gather_columns(args, plan, bits, top, left, columns, pixels);
+/* Where the columns of four pixels lie in the input, from (y, x) of the output. */
+static __attribute__((noinline)) void fbc_find_quad(const fbc_gathering *gathering, uint32_t y, uint32_t x,
+                                                    const uint8_t *quad[4]) {
+    const fbc_conv_args *args = gathering->args;
+    const uint32_t step = args->stride_width * gathering->plan->pixel_bytes;
+    const uint32_t row = args->stride_height * gathering->row_bytes;
+    const uint8_t *column = (const uint8_t *)args->input + y * row + x * step;
+    uint32_t left_in_row = gathering->output_width - x;
     for (uint32_t i = 0; i < 4u; i++) {
-        quad[i] = columns;
-        columns += plan->column_stride;
+        quad[i] = column;
+        column += step;
+        left_in_row--;
+        if (left_in_row == 0u) {
+            left_in_row = gathering->output_width;
+            column += (int32_t)(row - left_in_row * step); /* negative where rows of outputs overlap */
+        }
     }
 }
 
@@ -178,55 +168,85 @@ FBC_INLINE void fbc_conv_groups(const fbc_conv_args *args, fbc_block_run *run, f
     }
 }
 
+/* Quads that a run may compute; within a row of the output unless all columns lie at constant steps. */
+typedef struct {
+    uint32_t most;
+    uint32_t end;  /* column of the output in which the last must end */
+    uint32_t step; /* from quad to quad of the columns */
+} fbc_quads;
+
+static __attribute__((noinline)) fbc_quads fbc_plan_quads(const fbc_gathering *gathering) {
+    const fbc_conv_args *args = gathering->args;
+    const fbc_blocked_plan *plan = gathering->plan;
+    fbc_quads quads = {plan->quads, gathering->output_width, 4u * gathering->column_step};
+    if (plan->direct) {
+        quads.most = plan->pixels;
+        quads.step = 4u * args->stride_width * plan->pixel_bytes;
+    } else if (plan->position_bytes == 0u) {
+        quads.end = plan->pixels;
+    } else if (gathering->adjoining > 1u) { /* columns overlap, so more than planned fit */
+        const uint32_t overlap = (uint32_t)args->kernel_width - args->stride_width;
+        while (4u * (quads.most + 1u) * args->stride_width + overlap <= 4u * plan->quads * args->kernel_width) {
+            quads.most++;
+        }
+    }
+    if ((args->output_channels & 3u) != 0u) {
+        quads.most = 1u;
+        quads.step = 0u; /* the last group reads the columns again */
+    }
+    return quads;
+}
+
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, uint32_t bits,
                                  fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
-    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
+    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits, 1u);
+    const fbc_gathering gathering = fbc_make_gathering(args, &plan, bits);
+    const fbc_quads at_once = fbc_plan_quads(&gathering);
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
     const uint32_t rare = kind == FBC_RARE || plan.pixels < 4u;
     /* The last pixels of a plane of narrow lanes share bytes with those before. */
     const uint32_t whole_quads = args->output_channel_first && args->output_bits < 8u;
-    const uint32_t width = args->output_width;
-    uint32_t step = plan.column_stride, at_once = plan.quads;
-    if (plan.direct) {
-        step = args->stride_width * plan.pixel_bytes;
-        at_once = args->stride_height * args->input_width * plan.pixel_bytes == width * step ? plan.pixels : 1u;
-    }
-    at_once = (args->output_channels & 3u) != 0u ? 1u : at_once;
+    const uint32_t width = gathering.output_width;
     const fbc_range blocks = fbc_core_range(((plan.pixels + 3u) >> 2) * plan.groups);
     const uint8_t *weights = plan.weight_bytes > 0u ? args->scratch : args->weights;
     uint8_t *columns = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
     const fbc_run_function run_blocks = rare ? NULL : choose_run(args, kind);
     fbc_block_run run;
     fbc_prepare_run(&run, args, &plan);
-    run.column_step = at_once == 1u ? 0u : 4u * step;
+    run.column_step = at_once.step;
     uint32_t quad = blocks.begin / plan.groups, group = blocks.begin - quad * plan.groups;
     uint32_t y = 4u * quad / width, x = 4u * quad - y * width;
     uint32_t left = blocks.end - blocks.begin;
     while (left > 0u) {
         const uint32_t end = left < plan.groups - group ? group + left : plan.groups;
         const uint32_t pixel = 4u * quad, rest = plan.pixels - pixel;
-        uint32_t quads = 1u;
+        const uint32_t by_block = rare || (rest < 4u && whole_quads);
+        uint32_t back = 0u, quads = 1u;
         left -= end - group;
-        if (rare || (rest < 4u && whole_quads)) {
-            fbc_load_quad(args, &plan, run.columns, y, x, rest < 4u ? rest : 4u, bits, columns);
+        if (rest < 4u && !by_block) {
+            back = 4u - rest;
+            for (; x < back; x += width) { /* some pixels of the quad before once more */
+                y--;
+            }
+            x -= back;
+        } else if (end - group == plan.groups && !by_block) {
+            while (quads < at_once.most && left >= plan.groups && x + 4u * quads + 4u <= at_once.end &&
+                   rest >= 4u * quads + 4u) {
+                left -= plan.groups;
+                quads++;
+            }
+        }
+        if (plan.direct) {
+            fbc_find_quad(&gathering, y, x, run.columns);
+        } else {
+            fbc_gather_columns(&gathering, y, x, back == 0u && rest < 4u ? rest : 4u * quads, columns, run.columns);
+        }
+        if (by_block) {
             for (; group < end; group++) {
                 fbc_conv_rare_block(args, &plan, run.columns, weights + group * plan.group_bytes, bits, pixel, group);
             }
         } else {
-            const uint32_t back = rest < 4u ? 4u - rest : 0u;
-            if (back > 0u) {
-                for (; x < back; x += width) { /* some pixels of the quad before once more */
-                    y--;
-                }
-                x -= back;
-            } else if (end - group == plan.groups) {
-                while (quads < at_once && left >= plan.groups && rest >= 4u * quads + 4u) {
-                    left -= plan.groups;
-                    quads++;
-                }
-            }
             run.quads = quads;
-            fbc_load_quad(args, &plan, run.columns, y, x, 4u * quads, bits, columns);
             fbc_conv_groups(args, &run, run_blocks, weights, plan.group_bytes, pixel - back, group, end);
         }
         group = 0u;
