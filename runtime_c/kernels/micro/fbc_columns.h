@@ -20,8 +20,7 @@ typedef struct {
 typedef struct {
     const fbc_conv_args *args;
     const fbc_blocked_plan *plan;
-    uint32_t bits;   /* of the column */
-    uint32_t copies; /* 1: of its lanes, too */
+    uint32_t copies; /* 1: the input has the width of the columns */
     uint32_t output_width;
     int32_t input_width;
     uint32_t row_bytes;   /* of the input */
@@ -94,11 +93,11 @@ static __attribute__((noinline)) void fbc_widen_positions(const fbc_gathering *g
                                                           const uint8_t *source, uint32_t positions) {
     const fbc_blocked_plan *plan = gathering->plan;
     if (gathering->args->kernel_height == 1u) {
-        fbc_widen_taps(gathering->args, plan, gathering->bits, target, source, positions);
+        fbc_widen_taps(gathering->args, plan, FBC_WIDTH, target, source, positions);
         return;
     }
     for (; positions > 0u; positions--) {
-        fbc_widen_taps(gathering->args, plan, gathering->bits, target, source, 1u);
+        fbc_widen_taps(gathering->args, plan, FBC_WIDTH, target, source, 1u);
         target += plan->position_bytes;
         source += plan->pixel_bytes;
     }
@@ -168,7 +167,7 @@ static __attribute__((noinline)) void fbc_gather_lanes(const fbc_gathering *gath
             if (gathering->copies) {
                 fbc_copy_bytes(column, source, taps * plan->tap_bytes);
             } else {
-                fbc_widen_taps(args, plan, gathering->bits, column, source, taps);
+                fbc_widen_taps(args, plan, FBC_WIDTH, column, source, taps);
             }
         }
         top++;
@@ -177,33 +176,52 @@ static __attribute__((noinline)) void fbc_gather_lanes(const fbc_gathering *gath
     }
 }
 
+/* Copies the rows of pixels that follow each other. */
+FBC_INLINE void fbc_copy_columns(const fbc_rows *rows, uint8_t *target, uint32_t column_step, const uint8_t *source,
+                                 uint32_t pixel_step, uint32_t pixels) {
 #ifdef FBC_XPULPV2
-/* Pixels whose kernel rows have three words or the first bytes of the third; rows in a hardware loop in that of pixels.
- */
-FBC_INLINE void fbc_copy_three_words(const fbc_rows *rows, uint8_t *target, uint32_t column_step, const uint8_t *source,
-                                     uint32_t pixel_step, uint32_t pixels) {
-    uint32_t a, b, c;
-    __asm__ volatile(
-        ".option push\n"
-        ".option norvc\n"
-        ".insn i 0x7B, 4, x1, %[pixels], 18\n"  /* lp.setup 1, pixels, 9 instructions */
-        ".insn i 0x7B, 4, x0, %[rows], 12\n"    /* lp.setup 0, rows, 6 instructions */
-        ".insn i 0x0B, 2, %[a], %[source], 4\n" /* p.lw */
-        ".insn i 0x0B, 2, %[b], %[source], 4\n"
-        ".insn r 0x0B, 7, 0x10, %[c], %[source], %[source_skip]\n"
-        ".insn s 0x2B, 2, %[a], 4(%[target])\n" /* p.sw */
-        ".insn s 0x2B, 2, %[b], 4(%[target])\n"
-        ".insn r 0x2B, 6, 0, %[target_skip], %[target], %[c]\n"
-        "add %[source], %[source], %[source_back]\n"
-        "add %[target], %[target], %[target_back]\n"
-        ".option pop"
-        : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
-        : [pixels] "r"(pixels), [rows] "r"(rows->rows), [source_skip] "r"(rows->source_step - 8u),
-          [target_skip] "r"(rows->target_step - 8u), [source_back] "r"(pixel_step - rows->rows * rows->source_step),
-          [target_back] "r"(column_step - rows->rows * rows->target_step)
-        : "memory");
-}
+    if (rows->bytes > 8u && rows->bytes <= 12u) { /* the rows in a hardware loop in that of pixels */
+        uint32_t a, b, c;
+        __asm__ volatile(
+            ".option push\n"
+            ".option norvc\n"
+            ".insn i 0x7B, 4, x1, %[pixels], 18\n"  /* lp.setup 1, pixels, 9 instructions */
+            ".insn i 0x7B, 4, x0, %[rows], 12\n"    /* lp.setup 0, rows, 6 instructions */
+            ".insn i 0x0B, 2, %[a], %[source], 4\n" /* p.lw */
+            ".insn i 0x0B, 2, %[b], %[source], 4\n"
+            ".insn r 0x0B, 7, 0x10, %[c], %[source], %[source_skip]\n"
+            ".insn s 0x2B, 2, %[a], 4(%[target])\n" /* p.sw */
+            ".insn s 0x2B, 2, %[b], 4(%[target])\n"
+            ".insn r 0x2B, 6, 0, %[target_skip], %[target], %[c]\n"
+            "add %[source], %[source], %[source_back]\n"
+            "add %[target], %[target], %[target_back]\n"
+            ".option pop"
+            : [target] "+r"(target), [source] "+r"(source), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+            : [pixels] "r"(pixels), [rows] "r"(rows->rows), [source_skip] "r"(rows->source_step - 8u),
+              [target_skip] "r"(rows->target_step - 8u), [source_back] "r"(pixel_step - rows->rows * rows->source_step),
+              [target_back] "r"(column_step - rows->rows * rows->target_step)
+            : "memory");
+        return;
+    }
 #endif
+    for (; pixels > 0u; pixels--) {
+        fbc_copy_rows(rows, target, source);
+        source += pixel_step;
+        target += column_step;
+    }
+}
+
+/* Sets the same bytes of several columns to zero. */
+static __attribute__((noinline)) void fbc_zero_rows(uint8_t *column, uint32_t bytes, uint32_t column_step,
+                                                    uint32_t pixels) {
+    for (; pixels > 0u; pixels--) {
+        uint8_t *target = fbc_zero_words(column, bytes >> 2);
+        for (uint32_t rest = bytes & 3u; rest > 0u; rest--) {
+            *target++ = 0u;
+        }
+        column += column_step;
+    }
+}
 
 /* The columns of pixels that follow each other in a row, of taps that are no whole words. What a column does not fill
  * of its last word is not zeroed: the weights are zero there. */
@@ -211,36 +229,51 @@ static __attribute__((noinline)) void fbc_gather_bytes(const fbc_gathering *gath
                                                        uint32_t pixels, uint8_t *column) {
     const fbc_conv_args *args = gathering->args;
     const fbc_blocked_plan *plan = gathering->plan;
-    const uint32_t step = args->stride_width, row = args->kernel_width * plan->tap_bytes;
-    const fbc_rows rows = {row, gathering->row_bytes, row, args->kernel_height};
+    const int32_t step = args->stride_width, over = top + args->kernel_height - args->input_height;
+    const uint32_t row = args->kernel_width * plan->tap_bytes, stride = plan->column_stride;
     const int32_t last = gathering->input_width - args->kernel_width;
-    const uint32_t inside = gathering->copies && top >= 0 && top + args->kernel_height <= args->input_height;
-    uint32_t place = (uint32_t)top * gathering->row_bytes + (uint32_t)left * plan->pixel_bytes;
-    for (; pixels > 0u; pixels--) {
-        if (!inside || left < 0 || left > last) {
-            fbc_gather_lanes(gathering, top, left, column);
-        } else {
-#ifdef FBC_XPULPV2
-            if (row > 8u && row <= 12u && left + (int32_t)((pixels - 1u) * step) <= last) {
-                fbc_copy_three_words(&rows, column, plan->column_stride, (const uint8_t *)args->input + place,
-                                     step * plan->pixel_bytes, pixels);
-                return;
-            }
-#endif
-            fbc_copy_rows(&rows, column, (const uint8_t *)args->input + place);
+    const uint32_t above = top < 0 ? (uint32_t)-top : 0u, below = over > 0 ? (uint32_t)over : 0u;
+    const fbc_rows rows = {row, gathering->row_bytes, row, args->kernel_height - above - below};
+    /* Pixels at the end and the beginning that are not copied: all, or those with taps outside. */
+    uint32_t end = 0u;
+    if (!gathering->copies || above + below >= args->kernel_height) {
+        end = pixels;
+    }
+    while (end < pixels && left + (int32_t)(pixels - end - 1u) * step > last) {
+        end++;
+    }
+    while (pixels > end && left < 0) {
+        fbc_gather_lanes(gathering, top, left, column);
+        left += step;
+        column += stride;
+        pixels--;
+    }
+    const uint32_t count = pixels - end;
+    if (count > 0u) {
+        const uint8_t *source = (const uint8_t *)args->input + ((uint32_t)top + above) * gathering->row_bytes +
+                                (uint32_t)left * plan->pixel_bytes;
+        fbc_copy_columns(&rows, column + above * row, stride, source, (uint32_t)step * plan->pixel_bytes, count);
+        if (above > 0u) {
+            fbc_zero_rows(column, above * row, stride, count);
         }
-        left += (int32_t)step;
-        place += step * plan->pixel_bytes;
-        column += plan->column_stride;
+        if (below > 0u) {
+            fbc_zero_rows(column + (above + rows.rows) * row, below * row, stride, count);
+        }
+        left += (int32_t)count * step;
+        column += count * stride;
+    }
+    for (; end > 0u; end--) {
+        fbc_gather_lanes(gathering, top, left, column);
+        left += step;
+        column += stride;
     }
 }
 
-FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc_blocked_plan *plan, uint32_t bits) {
+FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc_blocked_plan *plan) {
     fbc_gathering gathering = {
         .args = args,
         .plan = plan,
-        .bits = bits,
-        .copies = args->activation_bits == bits,
+        .copies = args->activation_bits == FBC_WIDTH,
         .output_width = args->output_width,
         .input_width = args->input_width,
         .row_bytes = args->input_width * plan->pixel_bytes,
