@@ -96,7 +96,7 @@ class BlockedKernel(Kernel):
     def quads_at_once(self, layer: WeightedLayer) -> int:
         """Groups of four columns that a core gathers before it multiplies them."""
         words = self.column_words(layer)
-        return 4 if words <= 10 else 2 if words <= 20 else 1
+        return 4 if words <= 16 else 2 if words <= 40 else 1
 
     def reads_in_place(self, layer: WeightedLayer, tile: Tile) -> bool:
         """True if every column lies in the input tile as it is, so that nothing is gathered."""

@@ -63,7 +63,7 @@ FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uin
     plan.position_bytes = by_columns && (plan.pixel_bytes & 3u) == 0u ? plan.tap_bytes * args->kernel_height : 0u;
     plan.column_words = (plan.tap_bytes * args->kernel_height * args->kernel_width + 3u) >> 2;
     plan.column_stride = 4u * plan.column_words;
-    plan.quads = plan.column_words <= 10u ? 4u : plan.column_words <= 20u ? 2u : 1u;
+    plan.quads = plan.column_words <= 16u ? 4u : plan.column_words <= 40u ? 2u : 1u;
     plan.core_bytes = 4u * plan.quads * plan.column_stride + 4u;
     plan.pixels = (uint32_t)args->output_height * args->output_width;
     plan.groups = (args->output_channels + 3u) >> 2;

@@ -112,8 +112,8 @@ static __attribute__((noinline)) void fbc_zero_positions(const fbc_blocked_plan 
 }
 
 /* A strip: for each of several columns of the input, from `left`, the taps of all kernel rows, from `top`. */
-static __attribute__((noinline)) void fbc_gather_strip(const fbc_gathering *gathering, int32_t top, int32_t left,
-                                                       int32_t positions, uint8_t *strip) {
+FBC_INLINE void fbc_gather_strip(const fbc_gathering *gathering, int32_t top, int32_t left, int32_t positions,
+                                 uint8_t *strip) {
     const fbc_conv_args *args = gathering->args;
     const fbc_blocked_plan *plan = gathering->plan;
     const int32_t over = left + positions - gathering->input_width;
@@ -294,31 +294,35 @@ FBC_INLINE fbc_gathering fbc_make_gathering(const fbc_conv_args *args, const fbc
     return gathering;
 }
 
+/* The columns of output pixels that follow each other in a row, the first at (y, x). If they overlap, no more than
+ * `adjoining`. */
+static __attribute__((noinline)) void fbc_gather_row(const fbc_gathering *gathering, uint32_t y, uint32_t x,
+                                                     uint32_t pixels, uint8_t *columns) {
+    const fbc_conv_args *args = gathering->args;
+    const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
+    const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
+    if (gathering->plan->position_bytes > 0u) {
+        const uint32_t positions = (pixels - 1u) * args->stride_width + args->kernel_width;
+        fbc_gather_strip(gathering, top, left, (int32_t)positions, columns);
+    } else {
+        fbc_gather_bytes(gathering, top, left, pixels, columns);
+    }
+}
+
 /* The columns of output pixels that follow each other, the first at (y, x), and the places of the first four. */
 static __attribute__((noinline)) void fbc_gather_columns(const fbc_gathering *gathering, uint32_t y, uint32_t x,
                                                          uint32_t pixels, uint8_t *columns, const uint8_t *quad[4]) {
-    const fbc_conv_args *args = gathering->args;
     const fbc_blocked_plan *plan = gathering->plan;
     const uint8_t **const end = quad + 4;
     do {
         uint32_t count = gathering->output_width - x;
         count = count < gathering->adjoining ? count : gathering->adjoining;
         count = count < pixels ? count : pixels;
-        const int32_t top = (int32_t)(y * args->stride_height) - args->pad_top;
-        const int32_t left = (int32_t)(x * args->stride_width) - args->pad_left;
-        uint8_t *column = columns;
-        if (plan->position_bytes > 0u) {
-            const uint32_t positions = (count - 1u) * args->stride_width + args->kernel_width;
-            fbc_gather_strip(gathering, top, left, (int32_t)positions, columns);
-            columns += positions * plan->position_bytes;
-        } else {
-            fbc_gather_bytes(gathering, top, left, count, columns);
-            columns += count * plan->column_stride;
+        fbc_gather_row(gathering, y, x, count, columns);
+        for (uint32_t i = 0; i < count && quad < end; i++) {
+            *quad++ = columns + i * gathering->column_step;
         }
-        for (uint32_t i = count; i > 0u && quad < end; i--) {
-            *quad++ = column;
-            column += gathering->column_step;
-        }
+        columns += (count - 1u) * gathering->column_step + plan->column_stride;
         pixels -= count;
         x += count;
         if (x == gathering->output_width) {

@@ -179,15 +179,6 @@ typedef struct {
     uint8_t *columns;
 } fbc_conv_call;
 
-/* Where the columns of pixels are, which are gathered unless they lie in the input. */
-static __attribute__((noinline)) void fbc_load_quads(fbc_conv_call *call, uint32_t y, uint32_t x, uint32_t pixels) {
-    if (call->plan.direct) {
-        fbc_find_quad(&call->gathering, y, x, call->run.columns);
-    } else {
-        fbc_gather_columns(&call->gathering, y, x, pixels, call->columns, call->run.columns);
-    }
-}
-
 /* Groups of a quad, from `group` up to `end`. */
 static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_t quad, uint32_t group, uint32_t end) {
     const fbc_blocked_plan *plan = &call->plan;
@@ -201,7 +192,12 @@ static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_
     const uint32_t by_pixel = call->run_blocks == NULL || (rest < 4u && args->output_channel_first && bits < 8u);
     const uint32_t pixel = rest < 4u && !by_pixel ? plan->pixels - 4u : first;
     const uint32_t y = pixel / call->gathering.output_width, x = pixel - y * call->gathering.output_width;
-    fbc_load_quads(call, y, x, plan->pixels - pixel < 4u ? plan->pixels - pixel : 4u);
+    if (plan->direct) {
+        fbc_find_quad(&call->gathering, y, x, run->columns);
+    } else {
+        const uint32_t pixels = plan->pixels - pixel < 4u ? plan->pixels - pixel : 4u;
+        fbc_gather_columns(&call->gathering, y, x, pixels, call->columns, run->columns);
+    }
     if (by_pixel) {
         for (; group < end; group++) {
             fbc_conv_rare_block(args, plan, run->columns, call->weights + group * plan->group_bytes, pixel, group);
@@ -237,12 +233,13 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
     const fbc_quads at_once = fbc_plan_quads(&call->gathering);
     const fbc_conv_args *args = call->gathering.args;
     fbc_block_run *run = &call->run;
-    const uint32_t width = call->gathering.output_width;
+    const uint32_t width = call->gathering.output_width, column_step = call->gathering.column_step;
     uint32_t y = 4u * quad / width, x = 4u * quad - y * width, left = end - quad;
     run->weights = call->weights;
     run->scales = args->requantization.scale;
     run->addends = args->requantization.addend;
-    run->output = (uint8_t *)args->output + quad * run->quad_step;
+    uint8_t *output = (uint8_t *)args->output + quad * run->quad_step;
+    run->output = output;
     run->groups = call->plan.groups;
     run->column_step = at_once.step;
     while (left > 0u) {
@@ -250,10 +247,20 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
         uint32_t quads = at_once.most < left ? at_once.most : left;
         quads = room < quads ? room : quads;
         quads = quads > 0u ? quads : 1u;
-        fbc_load_quads(call, y, x, 4u * quads);
+        if (call->plan.direct) {
+            fbc_find_quad(&call->gathering, y, x, run->columns);
+        } else if (x + 4u * quads <= width && call->gathering.adjoining > 1u) {
+            fbc_gather_row(&call->gathering, y, x, 4u * quads, call->columns);
+            run->columns[0] = call->columns;
+            run->columns[1] = call->columns + column_step;
+            run->columns[2] = call->columns + 2u * column_step;
+            run->columns[3] = call->columns + 3u * column_step;
+        } else {
+            fbc_gather_columns(&call->gathering, y, x, 4u * quads, call->columns, run->columns);
+        }
         run->quads = quads;
-        run->output = (uint8_t *)args->output + (end - left) * run->quad_step;
         call->run_blocks(run);
+        run->output = output += quads * run->quad_step;
         left -= quads;
         for (x += 4u * quads; x >= width && left > 0u; x -= width) {
             y++;
