@@ -288,6 +288,11 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
                     FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) \
                         FBC_RUN_CONSTANTS FBC_RUN_LAST_##width by(FBC_RUN_PACK_##width, "x0"), \
                     4 * (FBC_RUN_PLAIN_CHANNEL + (four)) + 3 + (rest)); \
+        } else if (kind == FBC_UNCLAMPED) { \
+            FBC_RUN(unit, \
+                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) FBC_RUN_CONSTANTS \
+                    "lw a4, 68(a0)\n" by(FBC_RUN_PACK_8, "a4"), \
+                    4 * (FBC_RUN_PLAIN_CHANNEL + 10) + 4); \
         } else if (kind == FBC_CLAMPED) { \
             FBC_RUN(unit, \
                     FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_CLAMPED) FBC_RUN_CONSTANTS FBC_RUN_LAST_##width \
