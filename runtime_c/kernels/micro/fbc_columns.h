@@ -176,10 +176,53 @@ static __attribute__((noinline)) void fbc_gather_lanes(const fbc_gathering *gath
     }
 }
 
+#ifdef FBC_XPULPV2
+/* Columns of three rows of nine bytes, the three channels of a picture: seven words, of which two are put together from
+ * two rows. */
+FBC_INLINE void fbc_copy_pictures(uint8_t *target, const uint8_t *source, uint32_t source_step, uint32_t pixel_step,
+                                  uint32_t pixels) {
+    const uint8_t *second = source + source_step, *third = second + source_step;
+    uint32_t a, b, c, d;
+    __asm__ volatile(".option push\n"
+                     ".option norvc\n"
+                     ".insn i 0x7B, 4, x0, %[pixels], 42\n" /* lp.setup 0, pixels, 21 instructions */
+                     "lw %[a], 0(%[source])\n"
+                     "lw %[b], 4(%[source])\n"
+                     "lw %[c], -1(%[second])\n"
+                     "lbu %[d], 8(%[source])\n"
+                     ".insn s 0x2B, 2, %[a], 4(%[target])\n"   /* p.sw */
+                     ".insn r 0x33, 2, 0x67, %[c], %[d], x0\n" /* p.insert of 8 bits */
+                     ".insn s 0x2B, 2, %[b], 4(%[target])\n"
+                     "lw %[a], 3(%[second])\n"
+                     ".insn s 0x2B, 2, %[c], 4(%[target])\n"
+                     "lw %[b], -2(%[third])\n"
+                     "lhu %[d], 7(%[second])\n"
+                     ".insn s 0x2B, 2, %[a], 4(%[target])\n"
+                     ".insn r 0x33, 2, 0x6F, %[b], %[d], x0\n" /* of 16 bits */
+                     "lw %[a], 2(%[third])\n"
+                     "lw %[c], 6(%[third])\n"
+                     ".insn s 0x2B, 2, %[b], 4(%[target])\n"
+                     ".insn s 0x2B, 2, %[a], 4(%[target])\n"
+                     ".insn s 0x2B, 2, %[c], 4(%[target])\n"
+                     "add %[source], %[source], %[step]\n"
+                     "add %[second], %[second], %[step]\n"
+                     "add %[third], %[third], %[step]\n"
+                     ".option pop"
+                     : [target] "+r"(target), [source] "+r"(source), [second] "+r"(second), [third] "+r"(third),
+                       [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+                     : [pixels] "r"(pixels), [step] "r"(pixel_step)
+                     : "memory");
+}
+#endif
+
 /* Copies the rows of pixels that follow each other. */
 FBC_INLINE void fbc_copy_columns(const fbc_rows *rows, uint8_t *target, uint32_t column_step, const uint8_t *source,
                                  uint32_t pixel_step, uint32_t pixels) {
 #ifdef FBC_XPULPV2
+    if (rows->bytes == 9u && rows->rows == 3u && column_step == 28u) {
+        fbc_copy_pictures(target, source, rows->source_step, pixel_step, pixels);
+        return;
+    }
     if (rows->bytes > 8u && rows->bytes <= 12u) { /* the rows in a hardware loop in that of pixels */
         uint32_t a, b, c;
         __asm__ volatile(
@@ -223,6 +266,13 @@ static __attribute__((noinline)) void fbc_zero_rows(uint8_t *column, uint32_t by
     }
 }
 
+/* Sets taps of each kernel row of a column to zero. */
+static __attribute__((noinline)) void fbc_zero_taps(const fbc_blocked_plan *plan, const fbc_conv_args *args,
+                                                    uint8_t *column, uint32_t first, uint32_t taps) {
+    const uint32_t row = args->kernel_width * plan->tap_bytes;
+    fbc_zero_rows(column + first * plan->tap_bytes, taps * plan->tap_bytes, row, args->kernel_height);
+}
+
 /* The columns of pixels that follow each other in a row, of taps that are no whole words. What a column does not fill
  * of its last word is not zeroed: the weights are zero there. */
 static __attribute__((noinline)) void fbc_gather_bytes(const fbc_gathering *gathering, int32_t top, int32_t left,
@@ -234,15 +284,19 @@ static __attribute__((noinline)) void fbc_gather_bytes(const fbc_gathering *gath
     const int32_t last = gathering->input_width - args->kernel_width;
     const uint32_t above = top < 0 ? (uint32_t)-top : 0u, below = over > 0 ? (uint32_t)over : 0u;
     const fbc_rows rows = {row, gathering->row_bytes, row, args->kernel_height - above - below};
-    /* Pixels at the end and the beginning that are not copied: all, or those with taps outside. */
+    /* Pixels with taps outside are copied and zeroed there if something lies before and behind; those at the end and
+     * the beginning are not copied otherwise. */
+    const int32_t width = gathering->input_width, last_left = left + (int32_t)(pixels - 1u) * step;
+    const uint32_t copied_before = last >= 0 && top + (int32_t)above > 0 && -left <= args->kernel_width;
+    const uint32_t copied_after = last >= 0 && over < 0 && last_left <= width;
     uint32_t end = 0u;
     if (!gathering->copies || above + below >= args->kernel_height) {
         end = pixels;
     }
-    while (end < pixels && left + (int32_t)(pixels - end - 1u) * step > last) {
+    while (end < pixels && !copied_after && last_left - (int32_t)end * step > last) {
         end++;
     }
-    while (pixels > end && left < 0) {
+    while (pixels > end && left < 0 && !copied_before) {
         fbc_gather_lanes(gathering, top, left, column);
         left += step;
         column += stride;
@@ -250,8 +304,8 @@ static __attribute__((noinline)) void fbc_gather_bytes(const fbc_gathering *gath
     }
     const uint32_t count = pixels - end;
     if (count > 0u) {
-        const uint8_t *source = (const uint8_t *)args->input + ((uint32_t)top + above) * gathering->row_bytes +
-                                (uint32_t)left * plan->pixel_bytes;
+        const uint32_t place = ((uint32_t)top + above) * gathering->row_bytes + (uint32_t)left * plan->pixel_bytes;
+        const uint8_t *source = (const uint8_t *)args->input + place;
         fbc_copy_columns(&rows, column + above * row, stride, source, (uint32_t)step * plan->pixel_bytes, count);
         if (above > 0u) {
             fbc_zero_rows(column, above * row, stride, count);
@@ -259,8 +313,20 @@ static __attribute__((noinline)) void fbc_gather_bytes(const fbc_gathering *gath
         if (below > 0u) {
             fbc_zero_rows(column + (above + rows.rows) * row, below * row, stride, count);
         }
-        left += (int32_t)count * step;
-        column += count * stride;
+        for (; left < 0 && pixels > end; pixels--) {
+            fbc_zero_taps(plan, args, column, 0u, (uint32_t)-left);
+            left += step;
+            column += stride;
+        }
+        uint32_t rest = pixels - end;
+        left += (int32_t)rest * step;
+        column += rest * stride;
+        int32_t outside = left - step - last;
+        for (uint8_t *right = column; rest > 0u && outside > 0; rest--) {
+            right -= stride;
+            fbc_zero_taps(plan, args, right, args->kernel_width - (uint32_t)outside, (uint32_t)outside);
+            outside -= step;
+        }
     }
     for (; end > 0u; end--) {
         fbc_gather_lanes(gathering, top, left, column);
