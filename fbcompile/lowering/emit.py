@@ -153,6 +153,7 @@ def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) ->
         "input_offsets": [memory.activations[tensor.name] for tensor in plan.layer.inputs],
         "output_offset": memory.activations[plan.layer.output.name],
         "output_bytes": plan.layer.output.bytes,
+        "middle_bytes": sum(part.output.bytes for part in plan.layer.parts[:-1]),
     }
     return values
 
@@ -198,4 +199,5 @@ def _network_values(
         "l1_bytes": aligned(max(plan.tiling.l1_bytes for plan in plans)),
         "l2_bytes": memory.l2_bytes,
         "weight_bytes": memory.l3_bytes,
+        "middle_bytes": max(layer["middle_bytes"] for layer in layers),
     }

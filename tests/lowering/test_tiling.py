@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fbcompile.errors import DoesNotFitError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.kernels import choose_kernel
+from fbcompile.lowering.kernels import choose_kernel, weight_block
 from fbcompile.lowering.tile_cost import balanced_sizes
 from fbcompile.lowering.tile_geometry import Axis, padded_bytes
 from fbcompile.lowering.tiling import LayerTiling, channel_granule, tile_layer
