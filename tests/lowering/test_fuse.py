@@ -44,9 +44,7 @@ def test_a_tensor_that_others_read_is_not_fused_away(lowering):
     assert fusible_pairs(builder.build()) == []
 
 
-@pytest.mark.parametrize(
-    "window", [{"kernel": (3, 3)}, {"kernel": (1, 1), "stride": (2, 2), "pads": (0,) * 4}]
-)
+@pytest.mark.parametrize("window", [{}, {"kernel": (1, 1), "stride": (2, 2), "pads": (0,) * 4}])
 def test_only_pointwise_layers_are_fused(lowering, window):
     builder = lowering.builder(7, 8, 12, 12)
     builder.conv(0, depthwise=True)
@@ -58,11 +56,11 @@ def test_only_pointwise_layers_are_fused(lowering, window):
 @pytest.mark.parametrize(
     ("options", "l1_bytes"),
     [
-        ({}, 40_000),
-        ({}, 12_000),
-        ({"stride": (2, 2)}, 12_000),
-        ({"bits": 4, "weight_bits": 2}, 12_000),
-        ({"channels": 21}, 14_000),
+        ({}, 50_000),
+        ({}, 24_000),
+        ({"stride": (2, 2)}, 24_000),
+        ({"bits": 4, "weight_bits": 2}, 20_000),
+        ({"channels": 21}, 20_000),
     ],
 )
 @pytest.mark.parametrize("isa", ["portable", "xpulpnn"])
@@ -76,9 +74,7 @@ def test_fused_programs_compute_the_same(lowering, options, l1_bytes, isa, tmp_p
     program = build_project(tmp_path / "c", Build.HOST, variables={"GUARD": "1"})
     x = builder.inputs(2)
     run = run_on_host(program, tmp_path / "c", network, x, tmp_path / "run")
-    assert [layer.output.name for layer in run.traced.layers] == [
-        layer.output.name for layer in network.layers
-    ]
+    assert run.traced == network
     expected = run_numpy(network, x)
     for image in range(2):
         one = {name: values[image : image + 1] for name, values in expected.items()}
