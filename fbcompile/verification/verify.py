@@ -64,7 +64,7 @@ class LayerCheck:
     Attributes:
         layer: Name.
         tensor: Name of its output in the ONNX model.
-        elements: Elements of one image.
+        elements: Elements of one image, with those of the tensor within a fused layer.
         cycles: On GVSOC, mean over the images; None if GVSOC did not run.
     """
 
@@ -246,7 +246,8 @@ def _report(network: Network, runs: list[tuple[str, ProgramRun]], sanitize: bool
         cycles = None
         if simulated is not None:
             cycles = Cycles(*(int(value) for value in simulated.cycles[:, index].mean(axis=0)))
-        checks.append(LayerCheck(layer.name, layer.output.name, layer.output.elements, cycles))
+        elements = sum(part.output.elements for part in layer.parts)
+        checks.append(LayerCheck(layer.name, layer.output.name, elements, cycles))
     return VerificationReport(
         host_images=0 if host is None else host.images,
         sanitized=host is not None and sanitize,
