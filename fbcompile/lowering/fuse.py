@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.kernels import fuse_kernels, is_depthwise
+from fbcompile.lowering.kernels.model import weighted
 from fbcompile.lowering.layer_plan import LayerPlan, pack_weight_blocks
 from fbcompile.lowering.network import FusedLayer, Layer, Network, WeightedLayer
 from fbcompile.lowering.tiling import tile_layer
@@ -98,9 +99,13 @@ def fusible_pairs(network: Network) -> list[tuple[int, int]]:
     return pairs
 
 
-def fuse(first: Layer, second: Layer) -> FusedLayer:
-    """One layer that computes ``second`` of ``first``; ``fusible_pairs`` says for which layers."""
-    assert isinstance(first, WeightedLayer) and isinstance(second, WeightedLayer)
+def fuse(depthwise: Layer, pointwise: Layer) -> FusedLayer:
+    """One layer that computes ``pointwise`` of ``depthwise``; ``fusible_pairs`` says for which layers.
+
+    Raises:
+        InternalError: A layer has no weights.
+    """
+    first, second = weighted(depthwise), weighted(pointwise)
     shape = dataclasses.replace(
         first.shape, op="depthwise_pointwise", output_channels=second.shape.output_channels
     )
