@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fbcompile.errors import DoesNotFitError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.kernels import Tile, choose_kernel, weight_block
+from fbcompile.lowering.kernels import Kernel, Tile, choose_kernel, weight_block
 from fbcompile.lowering.tile_cost import balanced_sizes
 from fbcompile.lowering.tile_geometry import Axis, padded_bytes
 from fbcompile.lowering.tiling import LayerTiling, channel_granule, tile_layer
@@ -148,16 +148,8 @@ def test_any_layer(lowering, data, l1_bytes, rate):
     assert 0 <= tiling.gap < 1
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.data(), st.integers(4_000, 60_000), st.sampled_from(["xpulpv2", "xpulpnn"]))
-def test_every_tile_has_the_scratch_it_needs(lowering, data, l1_bytes, isa):
-    layer = data.draw(layers(lowering))
-    target = lowering.target(l1_bytes=l1_bytes, isa=isa)
-    kernel = choose_kernel(layer, target)
-    try:
-        tiling = tile_layer(layer, kernel, target)
-    except DoesNotFitError:
-        return
+def check_scratch(tiling: LayerTiling, layer, kernel, cores: int) -> None:
+    """Every tile, rests included, has the scratch that its kernel asks for."""
     geometry, scratch = tiling.geometry, tiling.buffer("scratch")
     for rows, columns, channels in itertools.product(
         geometry.rows.tiles(tiling.rows), geometry.columns.tiles(tiling.columns), tiling.channel_spans()
@@ -170,8 +162,36 @@ def test_every_tile_has_the_scratch_it_needs(lowering, data, l1_bytes, isa):
             columns.count,
             channels.count,
         )
-        needed = kernel.scratch_bytes(layer, tile, target.cores)
-        assert needed <= (0 if scratch is None else scratch.bytes)
+        assert kernel.scratch_bytes(layer, tile, cores) <= (0 if scratch is None else scratch.bytes)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.integers(4_000, 60_000), st.sampled_from(["xpulpv2", "xpulpnn"]))
+def test_every_tile_has_the_scratch_it_needs(lowering, data, l1_bytes, isa):
+    layer = data.draw(layers(lowering))
+    target = lowering.target(l1_bytes=l1_bytes, isa=isa)
+    kernel = choose_kernel(layer, target)
+    try:
+        tiling = tile_layer(layer, kernel, target)
+    except DoesNotFitError:
+        return
+    check_scratch(tiling, layer, kernel, target.cores)
+
+
+def test_a_rest_may_need_more_scratch_than_a_full_tile(lowering):
+    class MoreForLess(Kernel):
+        """Wants the more scratch the fewer rows a tile has."""
+
+        def scratch_bytes(self, layer, tile, cores):
+            return 4000 - 100 * tile.output_height
+
+    builder = lowering.builder(1, 64, 40, 41)
+    builder.conv(0, depthwise=True)
+    layer, target = builder.layers[0], lowering.target(l1_bytes=30_000)
+    kernel = MoreForLess(**vars(choose_kernel(layer, target)))
+    tiling = tile_layer(layer, kernel, target)
+    assert tiling.geometry.rows.output_size % tiling.rows != 0
+    check_scratch(tiling, layer, kernel, target.cores)
 
 
 def exact_cost(tiling: LayerTiling, layer, kernel, target) -> float:
