@@ -14,11 +14,12 @@ from typing import Any
 import jinja2
 
 from fbcompile.errors import InternalError
+from fbcompile.lowering.arena import aligned
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
 from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import runtime_sources
 from fbcompile.lowering.layer_plan import LayerPlan
-from fbcompile.lowering.memory import MemoryPlan, aligned
+from fbcompile.lowering.memory import MemoryPlan
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
 from fbcompile.lowering.network import Network, Tensor
 from fbcompile.lowering.program import PROGRAM, program_document

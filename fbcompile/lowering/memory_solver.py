@@ -22,7 +22,8 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
-from fbcompile.lowering.memory import ALIGNMENT, Buffer, MemoryProblem, Placement, aligned
+from fbcompile.lowering.arena import ALIGNMENT, Buffer, aligned
+from fbcompile.lowering.memory import MemoryProblem, Placement
 
 WINDOW = 24
 """Reads that are planned anew at a time."""
