@@ -14,11 +14,12 @@ from typing import Any
 import jinja2
 
 from fbcompile.errors import InternalError
+from fbcompile.lowering.arena import aligned
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
 from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import runtime_sources
 from fbcompile.lowering.layer_plan import LayerPlan
-from fbcompile.lowering.memory import MemoryPlan, aligned
+from fbcompile.lowering.memory import MemoryPlan
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
 from fbcompile.lowering.network import Network, Tensor
 from fbcompile.lowering.program import PROGRAM, program_document
@@ -153,6 +154,7 @@ def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) ->
         "input_offsets": [memory.activations[tensor.name] for tensor in plan.layer.inputs],
         "output_offset": memory.activations[plan.layer.output.name],
         "output_bytes": plan.layer.output.bytes,
+        "middle_bytes": sum(part.output.bytes for part in plan.layer.parts[:-1]),
     }
     return values
 
@@ -198,4 +200,5 @@ def _network_values(
         "l1_bytes": aligned(max(plan.tiling.l1_bytes for plan in plans)),
         "l2_bytes": memory.l2_bytes,
         "weight_bytes": memory.l3_bytes,
+        "middle_bytes": max(layer["middle_bytes"] for layer in layers),
     }

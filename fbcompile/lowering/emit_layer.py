@@ -186,9 +186,19 @@ def _depthwise_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict
         "channels": first.output.channels,
         "weight_bits": first.weight_bits,
         "bits": first.output.bits,
+        "pixel_bytes": first.output.pixel_bytes,
+        "trace_copy": _trace_copy(tiling),
         "signed": int(first.output.signed),
         "has_scratch": tiling.buffer("first_scratch") is not None,
     }
+
+
+def _trace_copy(tiling: LayerTiling) -> str:
+    """C of the copy of a fused layer's middle tile to L2; all its channels are in it."""
+    place = _walk_values(tiling)["place"]
+    tensor = _address("layer->middle", "MIDDLE", tiling, "", sliced=False)
+    copy = _copy("MIDDLE", place["rows"], place["columns"], narrow=tiling.column_tiles > 1, sliced=False)
+    return copy.replace("(l1, tensor,", f"(layer->l1 + MIDDLE, {tensor},")
 
 
 class _Copies(dict[str, int]):

@@ -8,9 +8,11 @@ all other tilings, says that it is faster, waits for weights from L3 included.
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeAlias
 
 from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.kernels import fuse_kernels, is_depthwise
+from fbcompile.lowering.kernels.model import weighted
 from fbcompile.lowering.layer_plan import LayerPlan, pack_weight_blocks
 from fbcompile.lowering.network import FusedLayer, Layer, Network, WeightedLayer
 from fbcompile.lowering.tiling import tile_layer
@@ -20,28 +22,47 @@ SMALL_WEIGHTS_BYTES = 32_768
 """A fused layer waits for all its weights before its first tile: with more it may wait for too long."""
 
 
-def fused_variants(
-    network: Network, plans: list[LayerPlan], target: Target
-) -> list[tuple[Network, list[LayerPlan]]]:
-    """The network with pairs fused that are predicted to be faster together: those with few weights, and all.
+Variant: TypeAlias = tuple[Network, list[LayerPlan]]
+"""The layers that are to be computed, and their plans."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FusedVariants:
+    """The network with some pairs fused.
+
+    Attributes:
+        for_speed: With the pairs that are predicted to be faster together: those with few weights, and all.
+        for_space: With more and more others as well, the largest middle tensors first: for networks that else
+            do not fit L2.
+    """
+
+    for_speed: list[Variant]
+    for_space: list[Variant]
+
+
+def fused_variants(network: Network, plans: list[LayerPlan], target: Target) -> FusedVariants:
+    """Variants of a network whose layers are tiled each for itself.
 
     Args:
         network: The layers.
         plans: One per layer.
         target: L1, L2, L3.
-
-    Returns:
-        For each variant the network of the layers that are to be computed, and their plans; none if no pair
-        gains.
     """
-    faster = {}
+    faster: dict[int, LayerPlan] = {}
+    slower: dict[int, LayerPlan] = {}
     for first, second in fusible_pairs(network):
         plan = _fused_plan(plans[first], plans[second], target)
+        if plan is None:
+            continue
         apart = plans[first].tiling.cycles.total + plans[second].tiling.cycles.total
-        if plan is not None and plan.tiling.cycles.total < apart:
-            faster[first] = plan
+        (faster if plan.tiling.cycles.total < apart else slower)[first] = plan
     small = {i: plan for i, plan in faster.items() if sum(map(len, plan.weights)) <= SMALL_WEIGHTS_BYTES}
-    return [_replace(network, plans, chosen) for chosen in (small, faster) if chosen]
+    largest = sorted(slower, key=lambda i: -network.layers[i].output.bytes)
+    more = [faster | {i: slower[i] for i in largest[:count]} for count in range(1, len(largest) + 1)]
+    return FusedVariants(
+        for_speed=[_replace(network, plans, chosen) for chosen in (small, faster) if chosen],
+        for_space=[_replace(network, plans, chosen) for chosen in more],
+    )
 
 
 def _fused_plan(first: LayerPlan, second: LayerPlan, target: Target) -> LayerPlan | None:
@@ -53,9 +74,7 @@ def _fused_plan(first: LayerPlan, second: LayerPlan, target: Target) -> LayerPla
     return LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
 
 
-def _replace(
-    network: Network, plans: list[LayerPlan], fused: dict[int, LayerPlan]
-) -> tuple[Network, list[LayerPlan]]:
+def _replace(network: Network, plans: list[LayerPlan], fused: dict[int, LayerPlan]) -> Variant:
     """The plans with each fused one in the place of the two from its position on."""
     kept = [fused.get(i, plan) for i, plan in enumerate(plans) if i - 1 not in fused]
     return dataclasses.replace(network, layers=tuple(plan.layer for plan in kept)), kept
@@ -80,9 +99,13 @@ def fusible_pairs(network: Network) -> list[tuple[int, int]]:
     return pairs
 
 
-def fuse(first: Layer, second: Layer) -> FusedLayer:
-    """One layer that computes ``second`` of ``first``; ``fusible_pairs`` says for which layers."""
-    assert isinstance(first, WeightedLayer) and isinstance(second, WeightedLayer)
+def fuse(depthwise: Layer, pointwise: Layer) -> FusedLayer:
+    """One layer that computes ``pointwise`` of ``depthwise``; ``fusible_pairs`` says for which layers.
+
+    Raises:
+        InternalError: A layer has no weights.
+    """
+    first, second = weighted(depthwise), weighted(pointwise)
     shape = dataclasses.replace(
         first.shape, op="depthwise_pointwise", output_channels=second.shape.output_channels
     )

@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from fbcompile.errors import DoesNotFitError, InternalError
-from fbcompile.lowering.fuse import fused_variants
+from fbcompile.errors import DoesNotFitError
+from fbcompile.lowering.fuse import FusedVariants, Variant, fused_variants
 from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
 from fbcompile.lowering.memory import MemoryPlan, fits_l2, plan_memory, weight_room
 from fbcompile.lowering.network import FusedLayer, Network
@@ -58,19 +58,29 @@ def plan_program(network: Network, plans: list[LayerPlan], target: Target, *, fu
         DoesNotFitError: No variant fits L2, or the weights exceed L3; the error is that of the network as it
             is.
     """
-    best: ProgramPlan | None = None
-    problem: DoesNotFitError | None = None
-    for variant in [(network, plans), *(fused_variants(network, plans, target) if fuse else [])]:
-        try:
-            found = min(_tiled_variants(*variant, target), key=lambda program: program.cycles)
-        except DoesNotFitError as error:
-            problem = problem or error
-            continue
-        if best is None or found.cycles < best.cycles:
-            best = found
-    if best is None:
-        raise problem or InternalError("no variant of the program was planned", where="lowering")
+    fused = fused_variants(network, plans, target) if fuse else FusedVariants([], [])
+    planned: list[ProgramPlan] = []
+    problems: list[DoesNotFitError] = []
+    for variant in [(network, plans), *fused.for_speed]:
+        _plan_variant(variant, target, planned, problems)
+    for variant in fused.for_space:
+        if planned:
+            break
+        _plan_variant(variant, target, planned, problems)
+    if not planned:
+        raise problems[0]
+    best = min(planned, key=lambda program: program.cycles)
     return dataclasses.replace(best, memory=plan_memory(best.network, layer_loads(best.plans), target))
+
+
+def _plan_variant(
+    variant: Variant, target: Target, planned: list[ProgramPlan], problems: list[DoesNotFitError]
+) -> None:
+    """Adds the variant's plan, or why it has none."""
+    try:
+        planned.append(min(_tiled_variants(*variant, target), key=lambda program: program.cycles))
+    except DoesNotFitError as error:
+        problems.append(error)
 
 
 def _tiled_variants(network: Network, plans: list[LayerPlan], target: Target) -> Iterator[ProgramPlan]:

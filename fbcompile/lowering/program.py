@@ -36,7 +36,7 @@ def program_network(network: Network, project: Path) -> Network:
     """The network as a C project computes it.
 
     Args:
-        network: The integer model's layers.
+        network: The integer model's layers, fused or not.
         project: The C project.
 
     Returns:
@@ -45,7 +45,7 @@ def program_network(network: Network, project: Path) -> Network:
     Raises:
         UsageError: The project has no readable ``program.json``, or computes another network.
     """
-    by_name = {layer.name: layer for layer in network.layers}
+    by_name = {part.name: part for layer in network.layers for part in layer.parts}
     layers: list[Layer] = []
     for entry in _read(project / PROGRAM):
         parts = [by_name.pop(name, None) for name in entry["parts"]]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from fbcompile.errors import DoesNotFitError
@@ -190,10 +191,25 @@ class _Search:
         return total
 
     def own_buffers(self, rows: int, columns: int, channels: int) -> dict[str, int]:
-        """Bytes of the buffers that only the kernel asks for, scratch last."""
-        tile = self.tile(rows, columns, channels)
-        scratch = self.kernel.scratch_bytes(self.layer, tile, self.target.cores)
-        return self.kernel.extra_buffers(self.layer, tile, self.target.cores) | {"scratch": scratch}
+        """Bytes of the buffers that only the kernel asks for, scratch last.
+
+        The rests count too: a kernel may cut a smaller tile otherwise, and need more for that.
+        """
+        cores = self.target.cores
+        largest: dict[str, int] = {}
+        for tile in self._tiles(rows, columns, channels):
+            scratch = {"scratch": self.kernel.scratch_bytes(self.layer, tile, cores)}
+            for name, size in (self.kernel.extra_buffers(self.layer, tile, cores) | scratch).items():
+                largest[name] = max(largest.get(name, 0), size)
+        return largest
+
+    def _tiles(self, rows: int, columns: int, channels: int) -> Iterator[Tile]:
+        """One of each size."""
+        geometry = self.geometry
+        for height, _ in _parts(geometry.rows.output_size, rows):
+            for width, _ in _parts(geometry.columns.output_size, columns):
+                for depth, _ in _parts(geometry.output.channels, channels):
+                    yield self.tile(height, width, depth)
 
 
 def _parts(total: int, size: int) -> list[tuple[int, int]]:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fbcompile.errors import InternalError
-from fbcompile.lowering.layer_plan import pack_weight_blocks
 from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import choose_kernel
+from fbcompile.lowering.layer_plan import pack_weight_blocks
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import Network
 from fbcompile.lowering.tiling import tile_layer
