@@ -132,13 +132,12 @@ FBC_INLINE void fbc_prepare_run(fbc_block_run *run, const fbc_conv_args *args, c
     fbc_prepare_block_run(run, &args->requantization, args->output_bits);
     run->words = (plan->group_bytes >> 4) - 1u;
     run->column_words = plan->column_words;
+    run->quad_skip = 0u;
     if (args->output_channel_first) {
         run->step = run->back = fbc_lane_bytes(plan->pixels, args->output_bits);
-        run->quad_step = (uint32_t)args->output_bits >> 1;
     } else {
         run->step = fbc_lane_bytes(args->output_channels, args->output_bits);
         run->back = ((uint32_t)args->output_bits >> 1) - 3u * run->step;
-        run->quad_step = 4u * run->step;
     }
 }
 
@@ -240,7 +239,9 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
     run->weights = call->weights;
     run->scales = args->requantization.scale;
     run->addends = args->requantization.addend;
-    uint8_t *output = (uint8_t *)args->output + quad * run->quad_step;
+    const uint32_t quad_step = args->output_channel_first ? (uint32_t)args->output_bits >> 1 : 4u * run->step;
+    uint8_t *output = (uint8_t *)args->output + quad * quad_step;
+    run->quad_skip = quad_step - call->plan.groups * (3u * run->step + run->back);
     run->output = output;
     run->groups = call->plan.groups;
     run->column_step = at_once.step;
@@ -262,7 +263,7 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
         }
         run->quads = quads;
         call->run_blocks(run);
-        run->output = output += quads * run->quad_step;
+        run->output = output += quads * quad_step;
         left -= quads;
         for (x += 4u * quads; x >= width && left > 0u; x -= width) {
             y++;
