@@ -46,14 +46,14 @@ class Bands:
         """The cut of a tile for a square kernel."""
         width, height = tile.output_width, tile.output_height
         groups = tile.output_channels // 4
-        quads = -(-(max(width, 2) * stride + kernel - 1) // 4)
+        quads = -(-((width + width % 2) * stride + kernel - 1) // 4)
         most_input_rows = _PLANES_BYTES // (16 * quads)
         most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
         fewest = -(-height // most_rows)
         best, rows = None, height
         for bands in range(fewest, min(fewest + 8, height + 1)):
             band_rows = -(-height // bands)
-            cost = -(-groups * bands // cores) * ((band_rows + kernel - 1) * width + 20)
+            cost = -(-groups * bands // cores) * ((8 * band_rows + 5) * width + 70)
             if best is None or cost < best:
                 best, rows = cost, band_rows
             if groups * bands % cores == 0:

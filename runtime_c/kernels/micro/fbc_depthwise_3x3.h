@@ -22,32 +22,43 @@ typedef struct {
     uint32_t core_bytes; /* of scratch */
 } fbc_depthwise_plan;
 
-/* Enough bands that the planes stay small, and up to seven more if that lets the cores end together. A unit costs about
- * its output pixels, two rows of borders, and what twenty pixels cost. The compiler's side is DepthwiseKernel in
- * fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
-static __attribute__((noinline)) fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
-    const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
+/* More bands than the planes need, up to seven, if that lets the cores end together. A unit costs about five cycles per
+ * pixel and row that it writes into its planes, thirty-five per output pixel, and what strips and a unit cost by
+ * themselves. Returns the rows of a band. */
+static __attribute__((noinline)) uint32_t fbc_balance_bands(uint32_t groups, uint32_t fewest, uint32_t width,
+                                                            uint32_t height) {
     const uint32_t cores = fbc_core_count();
-    const uint32_t reach = (width < 2u ? 2u : width) * stride + 2u;
-    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
-    const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
-    const uint32_t most_rows =
-        input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
-    const uint32_t fewest = (height + most_rows - 1u) / most_rows;
-    uint32_t least = UINT32_MAX;
+    uint32_t least = UINT32_MAX, best = 0;
     for (uint32_t bands = fewest; bands < fewest + 8u && bands <= height; bands++) {
         const uint32_t rows = (height + bands - 1u) / bands;
-        const uint32_t units = plan.groups * bands;
-        const uint32_t cost = (units + cores - 1u) / cores * ((rows + 2u) * width + 20u);
+        const uint32_t units = groups * bands;
+        const uint32_t cost = (units + cores - 1u) / cores * ((8u * rows + 5u) * width + 70u);
         if (cost < least) {
             least = cost;
-            plan.band_rows = rows;
+            best = rows;
         }
         if (units % cores == 0u) {
             break;
         }
     }
-    plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
+    return best;
+}
+
+/* The compiler's side is DepthwiseKernel in fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
+FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
+    const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
+    const uint32_t reach = (width + (width & 1u)) * stride + 2u;
+    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
+    const uint32_t all_rows = (height - 1u) * stride + FBC_DEPTHWISE_KERNEL;
+    plan.bands = 1;
+    plan.band_rows = height;
+    if (16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || plan.groups % fbc_core_count() != 0u) {
+        const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
+        const uint32_t most_rows =
+            input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
+        plan.band_rows = fbc_balance_bands(plan.groups, (height + most_rows - 1u) / most_rows, width, height);
+        plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
+    }
     plan.pair_bytes = 8u * plan.quads * ((plan.band_rows - 1u) * stride + FBC_DEPTHWISE_KERNEL);
     plan.core_bytes = 2u * plan.pair_bytes + 4u; /* a word more, so that the cores begin in different banks */
     return plan;
@@ -68,69 +79,86 @@ FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
 }
 
 /* The three taps of each row in the low bytes of a word; reads no byte behind the filter. */
-FBC_INLINE void fbc_read_taps(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
-    if (bits == 8u) {
-        taps[0] = fbc_load_word_anywhere(filter) & 0xFFFFFFu;
-        taps[1] = fbc_load_word_anywhere(filter + 3) & 0xFFFFFFu;
-        taps[2] = fbc_load_word_anywhere(filter + 5) >> 8;
-    } else if (bits == 4u) {
+FBC_INLINE void fbc_read_taps_8(const uint8_t *filter, uint32_t taps[3]) {
+    taps[0] = fbc_load_word_anywhere(filter) & 0xFFFFFFu;
+    taps[1] = fbc_load_word_anywhere(filter + 3) & 0xFFFFFFu;
+    taps[2] = fbc_load_word_anywhere(filter + 5) >> 8;
+}
+
+/* Of 4 bits, or 2, the same; a sign is repeated in the upper part of its byte. */
+static __attribute__((noinline)) void fbc_read_taps_narrow(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
+    if (bits == 4u) {
         const uint32_t word = fbc_load_word_anywhere(filter);
         const uint32_t rows[3] = {word, word >> 12, word >> 24 | (uint32_t)filter[4] << 8};
         for (uint32_t i = 0; i < 3u; i++) {
             const uint32_t lanes = (rows[i] & 0xFu) | (rows[i] & 0xF0u) << 4 | (rows[i] & 0xF00u) << 8;
-            taps[i] = lanes | (lanes & 0x080808u) * 30u; /* a sign is repeated in the upper half of its byte */
+            taps[i] = lanes | (lanes & 0x080808u) * 30u;
         }
-    } else {
-        const uint32_t word = filter[0] | (uint32_t)filter[1] << 8 | (uint32_t)filter[2] << 16;
-        for (uint32_t i = 0; i < 3u; i++) {
-            const uint32_t row = word >> 6u * i;
-            const uint32_t lanes = (row & 3u) | (row & 0xCu) << 6 | (row & 0x30u) << 12;
-            taps[i] = lanes | (lanes & 0x020202u) * 126u;
+        return;
+    }
+    const uint32_t word = filter[0] | (uint32_t)filter[1] << 8 | (uint32_t)filter[2] << 16;
+    for (uint32_t i = 0; i < 3u; i++) {
+        const uint32_t row = word >> 6u * i;
+        const uint32_t lanes = (row & 3u) | (row & 0xCu) << 6 | (row & 0x30u) << 12;
+        taps[i] = lanes | (lanes & 0x020202u) * 126u;
+    }
+}
+
+/* Both channels' parameters as they are. */
+FBC_INLINE void fbc_copy_parameters(const fbc_scale *scale, const int32_t *addend, uint32_t shift, uint32_t clamped,
+                                    fbc_strip_pair *pair) {
+    for (uint32_t i = 0; i < 2u; i++) {
+        pair->multiplier[i] = scale[i].multiplier;
+        pair->clamp[i] = clamped ? scale[i].clamp : INT32_MAX;
+        pair->addend[i] = addend[i];
+    }
+    pair->shift = shift;
+}
+
+static __attribute__((noinline)) uint32_t fbc_fold_parameters(const fbc_scale *scale, const int32_t *addend,
+                                                              uint32_t shift, fbc_strip_pair *pair) {
+    for (uint32_t i = 0; i < 2u; i++) {
+        if (!fbc_strip_fold(pair, i, shift, scale[i], addend[i])) {
+            return 0u;
         }
     }
+    pair->shift = FBC_STRIP_UPPER_BYTES;
+    return 1u;
 }
 
 /* Filters and parameters of two channels; returns the kind of requantization, which is `kind` or "folded". */
 FBC_INLINE fbc_strip_kind fbc_prepare_pair(const fbc_conv_args *args, uint32_t channel, fbc_strip_kind kind,
                                            fbc_strip_pair *pair) {
     const fbc_requantization *parameters = &args->requantization;
-    const uint32_t filter_bytes = fbc_lane_bytes(9u, args->weight_bits);
-    const uint8_t *filter = (const uint8_t *)args->weights + channel * filter_bytes;
-    for (uint32_t i = 0; i < 2u; i++) {
-        fbc_read_taps(filter, args->weight_bits, pair->weights[i]);
-        pair->multiplier[i] = parameters->scale[channel + i].multiplier;
-        if (kind != FBC_STRIP_PLAIN) {
-            pair->clamp[i] = parameters->clamped ? parameters->scale[channel + i].clamp : INT32_MAX;
+    const fbc_scale *scale = parameters->scale + channel;
+    const int32_t *addend = (const int32_t *)parameters->addend + channel;
+    const uint32_t bits = args->weight_bits;
+    if (bits == 8u) {
+        const uint8_t *filter = (const uint8_t *)args->weights + 9u * channel;
+        fbc_read_taps_8(filter, pair->weights[0]);
+        fbc_read_taps_8(filter + 9, pair->weights[1]);
+    } else {
+        const uint32_t filter_bytes = bits == 4u ? 5u : 3u;
+        const uint8_t *filter = (const uint8_t *)args->weights + filter_bytes * channel;
+        fbc_read_taps_narrow(filter, bits, pair->weights[0]);
+        fbc_read_taps_narrow(filter + filter_bytes, bits, pair->weights[1]);
+    }
+    if (kind == FBC_STRIP_FOLDED) {
+        if (fbc_fold_parameters(scale, addend, parameters->shift, pair)) {
+            return kind;
         }
-        pair->addend[i] = ((const int32_t *)parameters->addend)[channel + i];
-        filter += filter_bytes;
+        kind = FBC_STRIP_CLAMPED;
     }
-    pair->shift = parameters->shift;
-    if (kind != FBC_STRIP_CLAMPED || args->output_bits != 8u) {
-        return kind;
-    }
-    const int32_t multiplier = pair->multiplier[0], addend = pair->addend[0], clamp = pair->clamp[0];
-    if (!fbc_strip_fold(pair, 0u, parameters->shift)) {
-        return kind;
-    }
-    if (!fbc_strip_fold(pair, 1u, parameters->shift)) {
-        pair->multiplier[0] = multiplier;
-        pair->addend[0] = addend;
-        pair->clamp[0] = clamp;
-        return kind;
-    }
-    pair->shift = FBC_STRIP_UPPER_BYTES;
-    return FBC_STRIP_FOLDED;
+    fbc_copy_parameters(scale, addend, parameters->shift, parameters->clamped, pair);
+    return kind;
 }
 
 /* What does not depend on channels and bands. */
 FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_strip_pair *pair) {
     pair->low = args->requantization.low;
     pair->high = args->requantization.high;
-    pair->column = 0;
-    pair->last = args->output_width < 2u ? 0u : args->output_width - 2u;
+    pair->strips = (args->output_width + 1u) >> 1;
     pair->pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
-    pair->second_bytes = args->output_width < 2u ? 0u : pair->pixel_bytes;
     pair->row_bytes = args->output_width * pair->pixel_bytes;
     pair->plane_bytes = 4u * plan->quads;
 }
@@ -157,7 +185,9 @@ FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwis
     planes->column_bytes = channel_first ? 1u : fbc_lane_bytes(args->input_channels, args->activation_bits);
     planes->row_bytes = args->input_width * planes->column_bytes;
     planes->spread = channel_first ? args->input_height * planes->row_bytes : planes->column_bytes;
-    fbc_find_edges(planes, args->pad_left, args->input_width, channel_first);
+    /* An odd number of output columns begins with one more, on the left. */
+    fbc_find_edges(planes, args->pad_left + (args->output_width & 1u) * args->stride_height, args->input_width,
+                   channel_first);
 }
 
 /* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to
@@ -178,8 +208,11 @@ FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwis
         fbc_clear_words(planes->to[i] - (uint32_t)above * row_bytes, (uint32_t)above * row_bytes);
         fbc_clear_words(planes->to[i] + (uint32_t)inside * row_bytes, (uint32_t)(all - above - inside) * row_bytes);
     }
-    pair->rounds = (rows + steps - 1u) / steps;
-    pair->rest = rows % steps;
+    pair->rounds = stride == 1u ? (rows + 2u) / 3u : (rows + 1u) >> 1;
+    pair->rest = rows + steps - pair->rounds * steps;
+    pair->rest = pair->rest == steps ? 0u : pair->rest;
+    pair->plane_next = 2u * stride - (uint32_t)all * row_bytes;
+    pair->output_next = 2u * pair->pixel_bytes - rows * pair->row_bytes;
     return (uint32_t)(top + above);
 }
 
@@ -193,8 +226,18 @@ FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
     if (parameters->low != 0 || parameters->high != (int32_t)(1u << args->output_bits) - 1) {
         return FBC_STRIP_GENERAL;
     }
-    return parameters->clamped ? FBC_STRIP_CLAMPED : FBC_STRIP_PLAIN;
+    if (!parameters->clamped) {
+        return FBC_STRIP_PLAIN;
+    }
+    return args->output_bits == 8u ? FBC_STRIP_FOLDED : FBC_STRIP_CLAMPED;
 }
+
+/* What a core works with. The cores' stacks lie in the same banks, but all of this is read all the time, so that each
+ * core has it at another place of its stack. */
+typedef struct {
+    fbc_strip_pair pair;
+    fbc_planes planes;
+} fbc_depthwise_core;
 
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args);
@@ -203,32 +246,33 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;
+    const uint32_t odd = args->output_width & 1u;
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
-    /* The cores' stacks lie in the same banks, but the strips read these parameters all the time. */
-    fbc_strip_pair room[2];
-    fbc_strip_pair *pair = (fbc_strip_pair *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
-    fbc_planes planes;
+    fbc_depthwise_core room[2];
+    fbc_depthwise_core *core = (fbc_depthwise_core *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
+    fbc_strip_pair *pair = &core->pair;
+    fbc_planes *planes = &core->planes;
     const uint8_t *input = args->input;
-    uint32_t channel = units.begin / plan.bands * FBC_DEPTHWISE_CHANNELS;
-    uint32_t row = units.begin % plan.bands * plan.band_rows;
-    fbc_prepare_planes(args, &plan, &planes);
+    uint32_t channel = (plan.bands == 1u ? units.begin : units.begin / plan.bands) * FBC_DEPTHWISE_CHANNELS;
+    uint32_t row = plan.bands == 1u ? 0u : units.begin % plan.bands * plan.band_rows;
+    fbc_prepare_planes(args, &plan, planes);
     fbc_prepare_strips(args, &plan, pair);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
         if (unit == units.begin || plan.bands > 1u) {
             const uint32_t left = args->output_height - row;
             const uint32_t rows = left < plan.band_rows ? left : plan.band_rows;
-            const uint32_t top = fbc_begin_band(args, &plan, row, rows, scratch, &planes, pair);
-            input = (const uint8_t *)args->input + top * planes.row_bytes;
+            const uint32_t top = fbc_begin_band(args, &plan, row, rows, scratch, planes, pair);
+            input = (const uint8_t *)args->input + top * planes->row_bytes;
         }
-        planes.input = input + (channel_first ? channel * planes.spread : channel * bits >> 3);
-        if (planes.rows > 0u) {
-            fill(&planes);
+        planes->input = input + (channel_first ? channel * planes->spread : channel * bits >> 3);
+        if (planes->rows > 0u) {
+            fill(planes);
         }
         for (uint32_t i = 0; i < 2u; i++) {
             const fbc_strip_kind found = fbc_prepare_pair(args, channel + 2u * i, kind, pair);
             pair->plane = scratch + i * plan.pair_bytes;
-            pair->output =
-                (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
+            pair->left = (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
+            pair->right = odd != 0u ? pair->left : pair->left + pair->pixel_bytes;
             convolve[found][i](pair);
         }
         row += plan.band_rows;
