@@ -248,8 +248,11 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;
     const uint32_t odd = args->output_width & 1u;
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
-    fbc_depthwise_core room[2];
-    fbc_depthwise_core *core = (fbc_depthwise_core *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
+    struct {
+        fbc_depthwise_core first;
+        uint32_t more[14];
+    } room;
+    fbc_depthwise_core *core = (fbc_depthwise_core *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
     fbc_strip_pair *pair = &core->pair;
     fbc_planes *planes = &core->planes;
     const uint8_t *input = args->input;
