@@ -31,7 +31,7 @@ class Bands:
         groups: Groups of four channels.
         bands: Bands of output rows.
         rows: Output rows of a band; the last may have fewer.
-        quads: Words of a row of a plane.
+        quads: Words of a row of a plane, its border included.
         input_rows: Rows of a plane, borders included.
     """
 
@@ -46,7 +46,7 @@ class Bands:
         """The cut of a tile for a square kernel."""
         width, height = tile.output_width, tile.output_height
         groups = tile.output_channels // 4
-        quads = -(-((width + width % 2) * stride + kernel - 1) // 4)
+        quads = 1 + -(-tile.input_width // 4)
         most_input_rows = _PLANES_BYTES // (16 * quads)
         most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
         fewest = -(-height // most_rows)

@@ -17,7 +17,7 @@ typedef struct {
     uint32_t groups;     /* of four channels */
     uint32_t bands;      /* of output rows */
     uint32_t band_rows;  /* output rows of a band; the last may have fewer */
-    uint32_t quads;      /* words of a row of a plane */
+    uint32_t quads;      /* words of a row of a plane, its border included */
     uint32_t pair_bytes; /* of two planes */
     uint32_t core_bytes; /* of scratch */
 } fbc_depthwise_plan;
@@ -47,8 +47,7 @@ static __attribute__((noinline)) uint32_t fbc_balance_bands(uint32_t groups, uin
 /* The compiler's side is DepthwiseKernel in fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
 FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
     const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
-    const uint32_t reach = (width + (width & 1u)) * stride + 2u;
-    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
+    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (args->input_width + 7u) >> 2};
     const uint32_t all_rows = (height - 1u) * stride + FBC_DEPTHWISE_KERNEL;
     plan.bands = 1;
     plan.band_rows = height;
@@ -60,7 +59,7 @@ FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args)
         plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
     }
     plan.pair_bytes = 8u * plan.quads * ((plan.band_rows - 1u) * stride + FBC_DEPTHWISE_KERNEL);
-    plan.core_bytes = 2u * plan.pair_bytes + 4u; /* a word more, so that the cores begin in different banks */
+    plan.core_bytes = 2u * plan.pair_bytes + 4u; /* the last border, and the cores begin in different banks */
     return plan;
 }
 
@@ -181,13 +180,11 @@ FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
 /* What of the planes does not depend on channels and bands. */
 FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_planes *planes) {
     const uint32_t channel_first = args->input_channel_first;
-    planes->quads = plan->quads;
+    planes->plane_bytes = 4u * plan->quads;
     planes->column_bytes = channel_first ? 1u : fbc_lane_bytes(args->input_channels, args->activation_bits);
     planes->row_bytes = args->input_width * planes->column_bytes;
     planes->spread = channel_first ? args->input_height * planes->row_bytes : planes->column_bytes;
-    /* An odd number of output columns begins with one more, on the left. */
-    fbc_find_edges(planes, args->pad_left + (args->output_width & 1u) * args->stride_height, args->input_width,
-                   channel_first);
+    fbc_cut_rows(planes, args->input_width, channel_first);
 }
 
 /* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to
@@ -204,9 +201,10 @@ FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwis
     const uint32_t row_bytes = 8u * plan->quads; /* of a pair */
     planes->rows = (uint32_t)inside;
     for (uint32_t i = 0; i < 2u; i++) {
-        planes->to[i] = scratch + i * plan->pair_bytes + (uint32_t)above * row_bytes;
-        fbc_clear_words(planes->to[i] - (uint32_t)above * row_bytes, (uint32_t)above * row_bytes);
-        fbc_clear_words(planes->to[i] + (uint32_t)inside * row_bytes, (uint32_t)(all - above - inside) * row_bytes);
+        uint8_t *first = scratch + i * plan->pair_bytes, *inner = first + (uint32_t)above * row_bytes;
+        planes->to[i] = inner + 4;
+        fbc_clear_words(first, (uint32_t)above * row_bytes >> 2, 4u);
+        fbc_clear_words(inner + (uint32_t)inside * row_bytes, (uint32_t)(all - above - inside) * row_bytes >> 2, 4u);
     }
     pair->rounds = stride == 1u ? (rows + 2u) / 3u : (rows + 1u) >> 1;
     pair->rest = rows + steps - pair->rounds * steps;
@@ -246,7 +244,8 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;
-    const uint32_t odd = args->output_width & 1u;
+    const uint32_t odd = args->output_width & 1u; /* columns of outputs begin with one more, on the left */
+    const uint32_t begin = 4u - args->pad_left - odd * args->stride_height;
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
     struct {
         fbc_depthwise_core first;
@@ -260,6 +259,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     uint32_t row = plan.bands == 1u ? 0u : units.begin % plan.bands * plan.band_rows;
     fbc_prepare_planes(args, &plan, planes);
     fbc_prepare_strips(args, &plan, pair);
+    fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + FBC_DEPTHWISE_KERNEL) + 1u, pair->plane_bytes);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
         if (unit == units.begin || plan.bands > 1u) {
             const uint32_t left = args->output_height - row;
@@ -273,7 +273,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         }
         for (uint32_t i = 0; i < 2u; i++) {
             const fbc_strip_kind found = fbc_prepare_pair(args, channel + 2u * i, kind, pair);
-            pair->plane = scratch + i * plan.pair_bytes;
+            pair->plane = scratch + i * plan.pair_bytes + begin;
             pair->left = (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
             pair->right = odd != 0u ? pair->left : pair->left + pair->pixel_bytes;
             convolve[found][i](pair);
