@@ -103,63 +103,58 @@ static __attribute__((noinline)) void fbc_read_taps_narrow(const uint8_t *filter
     }
 }
 
-/* Both channels' parameters as they are. */
-FBC_INLINE void fbc_copy_parameters(const fbc_scale *scale, const int32_t *addend, uint32_t shift, uint32_t clamped,
-                                    fbc_strip_pair *pair) {
-    for (uint32_t i = 0; i < 2u; i++) {
-        pair->multiplier[i] = scale[i].multiplier;
-        pair->clamp[i] = clamped ? scale[i].clamp : INT32_MAX;
-        pair->addend[i] = addend[i];
+/* Filters of four channels. */
+FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel, fbc_strip_pair pairs[2]) {
+    const uint32_t bits = args->weight_bits, filter_bytes = bits == 8u ? 9u : bits == 4u ? 5u : 3u;
+    const uint8_t *filter = (const uint8_t *)args->weights + filter_bytes * channel;
+    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++, filter += filter_bytes) {
+        uint32_t *taps = pairs[i >> 1].weights[i & 1u];
+        if (bits == 8u) {
+            fbc_read_taps_8(filter, taps);
+        } else {
+            fbc_read_taps_narrow(filter, bits, taps);
+        }
     }
-    pair->shift = shift;
 }
 
-static __attribute__((noinline)) uint32_t fbc_fold_parameters(const fbc_scale *scale, const int32_t *addend,
-                                                              uint32_t shift, fbc_strip_pair *pair) {
-    for (uint32_t i = 0; i < 2u; i++) {
-        if (!fbc_strip_fold(pair, i, shift, scale[i], addend[i])) {
+/* Parameters of four channels, as they are. */
+FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair pairs[2]) {
+    const fbc_scale *scale = parameters->scale + channel;
+    const int32_t *addend = (const int32_t *)parameters->addend + channel;
+    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++) {
+        fbc_strip_pair *pair = &pairs[i >> 1];
+        pair->multiplier[i & 1u] = scale[i].multiplier;
+        pair->clamp[i & 1u] = parameters->clamped ? scale[i].clamp : INT32_MAX;
+        pair->addend[i & 1u] = addend[i];
+        pair->shift = parameters->shift;
+    }
+}
+
+/* Parameters of four channels, folded; says whether all of them allow it. */
+static __attribute__((noinline)) uint32_t fbc_fold_parameters(const fbc_requantization *parameters, uint32_t channel,
+                                                              fbc_strip_pair pairs[2]) {
+    const fbc_scale *scale = parameters->scale + channel;
+    const int32_t *addend = (const int32_t *)parameters->addend + channel;
+    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++) {
+        pairs[i >> 1].shift = FBC_STRIP_UPPER_BYTES;
+        if (!fbc_strip_fold(&pairs[i >> 1], i & 1u, parameters->shift, scale[i], addend[i])) {
             return 0u;
         }
     }
-    pair->shift = FBC_STRIP_UPPER_BYTES;
     return 1u;
 }
 
-/* Filters and parameters of two channels; returns the kind of requantization, which is `kind` or "folded". */
-FBC_INLINE fbc_strip_kind fbc_prepare_pair(const fbc_conv_args *args, uint32_t channel, fbc_strip_kind kind,
-                                           fbc_strip_pair *pair) {
-    const fbc_requantization *parameters = &args->requantization;
-    const fbc_scale *scale = parameters->scale + channel;
-    const int32_t *addend = (const int32_t *)parameters->addend + channel;
-    const uint32_t bits = args->weight_bits;
-    if (bits == 8u) {
-        const uint8_t *filter = (const uint8_t *)args->weights + 9u * channel;
-        fbc_read_taps_8(filter, pair->weights[0]);
-        fbc_read_taps_8(filter + 9, pair->weights[1]);
-    } else {
-        const uint32_t filter_bytes = bits == 4u ? 5u : 3u;
-        const uint8_t *filter = (const uint8_t *)args->weights + filter_bytes * channel;
-        fbc_read_taps_narrow(filter, bits, pair->weights[0]);
-        fbc_read_taps_narrow(filter + filter_bytes, bits, pair->weights[1]);
-    }
-    if (kind == FBC_STRIP_FOLDED) {
-        if (fbc_fold_parameters(scale, addend, parameters->shift, pair)) {
-            return kind;
-        }
-        kind = FBC_STRIP_CLAMPED;
-    }
-    fbc_copy_parameters(scale, addend, parameters->shift, parameters->clamped, pair);
-    return kind;
-}
-
 /* What does not depend on channels and bands. */
-FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_strip_pair *pair) {
-    pair->low = args->requantization.low;
-    pair->high = args->requantization.high;
-    pair->strips = (args->output_width + 1u) >> 1;
-    pair->pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
-    pair->row_bytes = args->output_width * pair->pixel_bytes;
-    pair->plane_bytes = 4u * plan->quads;
+FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_strip_pair pairs[2]) {
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    for (uint32_t i = 0; i < 2u; i++) {
+        pairs[i].low = args->requantization.low;
+        pairs[i].high = args->requantization.high;
+        pairs[i].strips = (args->output_width + 1u) >> 1;
+        pairs[i].pixel_bytes = pixel_bytes;
+        pairs[i].row_bytes = args->output_width * pixel_bytes;
+        pairs[i].plane_bytes = 4u * plan->quads;
+    }
 }
 
 typedef void (*fbc_fill_function)(const fbc_planes *planes);
@@ -190,7 +185,7 @@ FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwis
 /* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to
  * unit of a band. Returns the first row of the tile that the planes hold. */
 FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
-                                   uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair *pair) {
+                                   uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair pairs[2]) {
     const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
     const int32_t height = args->input_height;
     const int32_t top = (int32_t)(row * stride) - args->pad_top;
@@ -201,16 +196,19 @@ FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwis
     const uint32_t row_bytes = 8u * plan->quads; /* of a pair */
     planes->rows = (uint32_t)inside;
     for (uint32_t i = 0; i < 2u; i++) {
-        uint8_t *first = scratch + i * plan->pair_bytes, *inner = first + (uint32_t)above * row_bytes;
+        uint8_t *outer = scratch + i * plan->pair_bytes, *inner = outer + (uint32_t)above * row_bytes;
         planes->to[i] = inner + 4;
-        fbc_clear_words(first, (uint32_t)above * row_bytes >> 2, 4u);
+        fbc_clear_words(outer, (uint32_t)above * row_bytes >> 2, 4u);
         fbc_clear_words(inner + (uint32_t)inside * row_bytes, (uint32_t)(all - above - inside) * row_bytes >> 2, 4u);
     }
-    pair->rounds = stride == 1u ? (rows + 2u) / 3u : (rows + 1u) >> 1;
-    pair->rest = rows + steps - pair->rounds * steps;
-    pair->rest = pair->rest == steps ? 0u : pair->rest;
-    pair->plane_next = 2u * stride - (uint32_t)all * row_bytes;
-    pair->output_next = 2u * pair->pixel_bytes - rows * pair->row_bytes;
+    const uint32_t rounds = stride == 1u ? (rows + 2u) / 3u : (rows + 1u) >> 1;
+    const uint32_t first = rows + steps - rounds * steps; /* rows of the first round */
+    for (uint32_t i = 0; i < 2u; i++) {
+        pairs[i].rounds = rounds;
+        pairs[i].rest = first == steps ? 0u : first;
+        pairs[i].plane_next = 2u * stride - (uint32_t)all * row_bytes;
+        pairs[i].output_next = 2u * pairs[i].pixel_bytes - rows * pairs[i].row_bytes;
+    }
     return (uint32_t)(top + above);
 }
 
@@ -233,13 +231,24 @@ FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
 /* What a core works with. The cores' stacks lie in the same banks, but all of this is read all the time, so that each
  * core has it at another place of its stack. */
 typedef struct {
-    fbc_strip_pair pair;
+    fbc_strip_pair pairs[2];
     fbc_planes planes;
 } fbc_depthwise_core;
 
+/* Four channels, with the functions of each pair for their kind of requantization. */
+FBC_INLINE void fbc_convolve_unit(const fbc_strips_function functions[2], fbc_strip_pair pairs[2]) {
+    const fbc_strips_function first = functions[0], second = functions[1];
+    pairs[0].next = first == second ? &pairs[1] : NULL;
+    pairs[1].next = NULL;
+    first(&pairs[0]);
+    if (first != second) {
+        second(&pairs[1]);
+    }
+}
+
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args);
-    const fbc_strips_function(*convolve)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
+    const fbc_strips_function(*functions)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
     const fbc_strip_kind kind = fbc_choose_kind(args);
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
@@ -252,32 +261,41 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         uint32_t more[14];
     } room;
     fbc_depthwise_core *core = (fbc_depthwise_core *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_strip_pair *pair = &core->pair;
+    fbc_strip_pair *pairs = core->pairs;
     fbc_planes *planes = &core->planes;
     const uint8_t *input = args->input;
     uint32_t channel = (plan.bands == 1u ? units.begin : units.begin / plan.bands) * FBC_DEPTHWISE_CHANNELS;
     uint32_t row = plan.bands == 1u ? 0u : units.begin % plan.bands * plan.band_rows;
     fbc_prepare_planes(args, &plan, planes);
-    fbc_prepare_strips(args, &plan, pair);
-    fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + FBC_DEPTHWISE_KERNEL) + 1u, pair->plane_bytes);
+    fbc_prepare_strips(args, &plan, pairs);
+    fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + FBC_DEPTHWISE_KERNEL) + 1u,
+                    4u * plan.quads);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
         if (unit == units.begin || plan.bands > 1u) {
             const uint32_t left = args->output_height - row;
             const uint32_t rows = left < plan.band_rows ? left : plan.band_rows;
-            const uint32_t top = fbc_begin_band(args, &plan, row, rows, scratch, planes, pair);
+            const uint32_t top = fbc_begin_band(args, &plan, row, rows, scratch, planes, pairs);
             input = (const uint8_t *)args->input + top * planes->row_bytes;
         }
         planes->input = input + (channel_first ? channel * planes->spread : channel * bits >> 3);
         if (planes->rows > 0u) {
             fill(planes);
         }
-        for (uint32_t i = 0; i < 2u; i++) {
-            const fbc_strip_kind found = fbc_prepare_pair(args, channel + 2u * i, kind, pair);
-            pair->plane = scratch + i * plan.pair_bytes + begin;
-            pair->left = (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
-            pair->right = odd != 0u ? pair->left : pair->left + pair->pixel_bytes;
-            convolve[found][i](pair);
+        fbc_prepare_filters(args, channel, pairs);
+        fbc_strip_kind found = kind;
+        if (kind == FBC_STRIP_FOLDED && !fbc_fold_parameters(&args->requantization, channel, pairs)) {
+            found = FBC_STRIP_CLAMPED;
         }
+        if (found != FBC_STRIP_FOLDED) {
+            fbc_copy_parameters(&args->requantization, channel, pairs);
+        }
+        uint8_t *output = (uint8_t *)args->output + row * pairs->row_bytes;
+        for (uint32_t i = 0; i < 2u; i++) {
+            pairs[i].plane = scratch + i * plan.pair_bytes + begin;
+            pairs[i].left = output + ((channel + 2u * i) * args->output_bits >> 3);
+            pairs[i].right = odd != 0u ? pairs[i].left : pairs[i].left + pairs[i].pixel_bytes;
+        }
+        fbc_convolve_unit(functions[found], pairs);
         row += plan.band_rows;
         if (row >= args->output_height) {
             row = 0;

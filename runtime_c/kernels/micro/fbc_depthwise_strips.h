@@ -26,7 +26,7 @@ typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL, FBC_STRIP_
 typedef enum { FBC_STORE_8, FBC_STORE_4, FBC_STORE_2L, FBC_STORE_2H } fbc_strip_store;
 
 /* The assembler knows the offsets of these members. */
-typedef struct {
+typedef struct fbc_strip_pair {
     uint32_t weights[2][3]; /* by channel, row: taps in the low bytes */
     int32_t multiplier[2];
     int32_t addend[2];
@@ -47,6 +47,7 @@ typedef struct {
     uint8_t *right;
     uint32_t saved[3]; /* registers, by the assembler */
     int32_t offset[2]; /* folded: where the sums begin */
+    struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
 } fbc_strip_pair;
 
 enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
@@ -78,7 +79,7 @@ FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t sh
 
 #ifdef FBC_XPULPV2
 
-_Static_assert(sizeof(fbc_strip_pair) == 124, "the assembler below has the offsets of fbc_strip_pair as numbers");
+_Static_assert(sizeof(fbc_strip_pair) == 128, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
  * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6,
@@ -239,7 +240,8 @@ _Static_assert(sizeof(fbc_strip_pair) == 124, "the assembler below has the offse
     __asm__ volatile( \
         ".option push\n" \
         ".option norvc\n" \
-        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride \
+        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n" \
+        "7: mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride \
             FBC_STRIP_ADDENDS_##kind \
         "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw t6, 68(sp)\n lw a5, 84(sp)\n lw a0, 88(sp)\n" \
         "lw a2, 92(sp)\n lw a3, 96(sp)\n" \
@@ -251,7 +253,9 @@ _Static_assert(sizeof(fbc_strip_pair) == 124, "the assembler below has the offse
         FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride(kind, FBC_STRIP_STORE_##store) \
         "lw t6, 72(sp)\n lw t0, 76(sp)\n lw t1, 80(sp)\n" \
         "add a2, a2, t6\n add a4, a4, t0\n sub a3, a4, t1\n" \
-        "lw tp, 104(sp)\n lw gp, 108(sp)\n lw sp, 112(sp)\n" \
+        "lw a0, 124(sp)\n lw tp, 104(sp)\n lw gp, 108(sp)\n lw sp, 112(sp)\n beqz a0, 4f\n" \
+        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n j 7b\n" \
+        "4:\n" \
         ".option pop" \
         : "+r"(block) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
@@ -261,7 +265,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 124, "the assembler below has the offse
         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
           "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
-/* All strips of a pair of channels. */
+/* All strips of pairs of channels. */
 #define FBC_DEFINE_STRIPS(is_signed, stride, kind, store) \
     static void fbc_strips_##is_signed##_##stride##_##kind##_##store(fbc_strip_pair *pair) { \
         register fbc_strip_pair *block __asm__("a0") = pair; \
@@ -334,7 +338,9 @@ FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32
 
 #define FBC_DEFINE_STRIPS(is_signed, stride, kind, store) \
     static void fbc_strips_##is_signed##_##stride##_##kind##_##store(fbc_strip_pair *pair) { \
-        fbc_strips_in_c(pair, is_signed, stride, FBC_STRIP_##kind, FBC_STORE_##store); \
+        for (; pair != NULL; pair = pair->next) { \
+            fbc_strips_in_c(pair, is_signed, stride, FBC_STRIP_##kind, FBC_STORE_##store); \
+        } \
     }
 
 #endif
