@@ -70,7 +70,7 @@ FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args) {
 FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
     uint32_t word;
 #ifdef FBC_XPULPV2
-    __asm__ volatile("lw %0, 0(%1)" : "=r"(word) : "r"(address) : "memory"); /* misaligned: two cycles */
+    __asm__("lw %0, %1" : "=r"(word) : "m"(*(const uint8_t(*)[4])address)); /* misaligned: two cycles */
 #else
     memcpy(&word, address, sizeof word);
 #endif
@@ -79,13 +79,15 @@ FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
 
 /* The three taps of each row in the low bytes of a word; reads no byte behind the filter. */
 FBC_INLINE void fbc_read_taps_8(const uint8_t *filter, uint32_t taps[3]) {
-    taps[0] = fbc_load_word_anywhere(filter) & 0xFFFFFFu;
-    taps[1] = fbc_load_word_anywhere(filter + 3) & 0xFFFFFFu;
-    taps[2] = fbc_load_word_anywhere(filter + 5) >> 8;
+    const uint32_t first = fbc_load_word_anywhere(filter), second = fbc_load_word_anywhere(filter + 3);
+    const uint32_t third = fbc_load_word_anywhere(filter + 5);
+    taps[0] = first & 0xFFFFFFu;
+    taps[1] = second & 0xFFFFFFu;
+    taps[2] = third >> 8;
 }
 
 /* Of 4 bits, or 2, the same; a sign is repeated in the upper part of its byte. */
-static __attribute__((noinline)) void fbc_read_taps_narrow(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
+FBC_INLINE void fbc_read_taps_narrow(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
     if (bits == 4u) {
         const uint32_t word = fbc_load_word_anywhere(filter);
         const uint32_t rows[3] = {word, word >> 12, word >> 24 | (uint32_t)filter[4] << 8};
@@ -104,29 +106,45 @@ static __attribute__((noinline)) void fbc_read_taps_narrow(const uint8_t *filter
 }
 
 /* Filters of four channels. */
-FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel, fbc_strip_pair pairs[2]) {
-    const uint32_t bits = args->weight_bits, filter_bytes = bits == 8u ? 9u : bits == 4u ? 5u : 3u;
-    const uint8_t *filter = (const uint8_t *)args->weights + filter_bytes * channel;
+static __attribute__((noinline)) void fbc_prepare_narrow_filters(const uint8_t *weights, uint32_t bits, uint32_t channel,
+                                                                 fbc_strip_pair pairs[2]) {
+    const uint32_t filter_bytes = bits == 4u ? 5u : 3u;
+    const uint8_t *filter = weights + filter_bytes * channel;
     for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++, filter += filter_bytes) {
-        uint32_t *taps = pairs[i >> 1].weights[i & 1u];
-        if (bits == 8u) {
-            fbc_read_taps_8(filter, taps);
-        } else {
-            fbc_read_taps_narrow(filter, bits, taps);
-        }
+        fbc_read_taps_narrow(filter, bits, pairs[i >> 1].weights[i & 1u]);
     }
+}
+
+FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel, fbc_strip_pair pairs[2]) {
+    if (args->weight_bits != 8u) {
+        fbc_prepare_narrow_filters(args->weights, args->weight_bits, channel, pairs);
+        return;
+    }
+    const uint8_t *filter = (const uint8_t *)args->weights + 9u * channel;
+    fbc_read_taps_8(filter, pairs[0].weights[0]);
+    fbc_read_taps_8(filter + 9, pairs[0].weights[1]);
+    fbc_read_taps_8(filter + 18, pairs[1].weights[0]);
+    fbc_read_taps_8(filter + 27, pairs[1].weights[1]);
 }
 
 /* Parameters of four channels, as they are. */
 FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair pairs[2]) {
     const fbc_scale *scale = parameters->scale + channel;
     const int32_t *addend = (const int32_t *)parameters->addend + channel;
+    for (uint32_t i = 0; i < 2u; i++) {
+        pairs[i].multiplier[0] = scale[2u * i].multiplier;
+        pairs[i].multiplier[1] = scale[2u * i + 1u].multiplier;
+        pairs[i].addend[0] = addend[2u * i];
+        pairs[i].addend[1] = addend[2u * i + 1u];
+        pairs[i].shift = parameters->shift;
+    }
+}
+
+static __attribute__((noinline)) void fbc_copy_clamps(const fbc_requantization *parameters, uint32_t channel,
+                                                      fbc_strip_pair pairs[2]) {
+    const fbc_scale *scale = parameters->scale + channel;
     for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++) {
-        fbc_strip_pair *pair = &pairs[i >> 1];
-        pair->multiplier[i & 1u] = scale[i].multiplier;
-        pair->clamp[i & 1u] = parameters->clamped ? scale[i].clamp : INT32_MAX;
-        pair->addend[i & 1u] = addend[i];
-        pair->shift = parameters->shift;
+        pairs[i >> 1].clamp[i & 1u] = parameters->clamped ? scale[i].clamp : INT32_MAX;
     }
 }
 
@@ -145,7 +163,11 @@ static __attribute__((noinline)) uint32_t fbc_fold_parameters(const fbc_requanti
 }
 
 /* What does not depend on channels and bands. */
-FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_strip_pair pairs[2]) {
+FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint8_t *scratch,
+                                   fbc_strip_pair pairs[2]) {
+    /* Of an odd number of columns, the first strip begins with one before them. */
+    const uint32_t before = args->pad_left + (args->output_width & 1u) * args->stride_width;
+    const uint32_t lanes = args->stride_width == 2u ? before & 1u : 0u;
     const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
     for (uint32_t i = 0; i < 2u; i++) {
         pairs[i].low = args->requantization.low;
@@ -154,6 +176,8 @@ FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwis
         pairs[i].pixel_bytes = pixel_bytes;
         pairs[i].row_bytes = args->output_width * pixel_bytes;
         pairs[i].plane_bytes = 4u * plan->quads;
+        pairs[i].plane = scratch + i * plan->pair_bytes + 4u - before - lanes;
+        pairs[i].lanes = 8u * lanes;
     }
 }
 
@@ -253,8 +277,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;
-    const uint32_t odd = args->output_width & 1u; /* columns of outputs begin with one more, on the left */
-    const uint32_t begin = 4u - args->pad_left - odd * args->stride_height;
+    const uint32_t odd = args->output_width & 1u;
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
     struct {
         fbc_depthwise_core first;
@@ -267,7 +290,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     uint32_t channel = (plan.bands == 1u ? units.begin : units.begin / plan.bands) * FBC_DEPTHWISE_CHANNELS;
     uint32_t row = plan.bands == 1u ? 0u : units.begin % plan.bands * plan.band_rows;
     fbc_prepare_planes(args, &plan, planes);
-    fbc_prepare_strips(args, &plan, pairs);
+    fbc_prepare_strips(args, &plan, scratch, pairs);
     fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + FBC_DEPTHWISE_KERNEL) + 1u,
                     4u * plan.quads);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
@@ -288,10 +311,12 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         }
         if (found != FBC_STRIP_FOLDED) {
             fbc_copy_parameters(&args->requantization, channel, pairs);
+            if (found != FBC_STRIP_PLAIN) {
+                fbc_copy_clamps(&args->requantization, channel, pairs);
+            }
         }
         uint8_t *output = (uint8_t *)args->output + row * pairs->row_bytes;
         for (uint32_t i = 0; i < 2u; i++) {
-            pairs[i].plane = scratch + i * plan.pair_bytes + begin;
             pairs[i].left = output + ((channel + 2u * i) * args->output_bits >> 3);
             pairs[i].right = odd != 0u ? pairs[i].left : pairs[i].left + pairs[i].pixel_bytes;
         }

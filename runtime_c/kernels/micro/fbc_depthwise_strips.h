@@ -3,7 +3,8 @@
  *
  * It reads the planes of micro/fbc_depthwise_planes.h: a row of the first channel, then a row of the second one,
  * borders included. With stride 1 a word, four pixels of one row, meets [w0 w1 w2 0] for the left output and [0 w0 w1
- * w2] for the right one; with stride 2 each output has a word of its own, which meets the former. Three rows of both
+ * w2] for the right one; with stride 2 each output has a word of its own, which meets one of them,
+ * whichever lets one of the two words be aligned. Three rows of both
  * channels stay in registers; their roles rotate, so the row loop holds three steps (stride 2: two).
  *
  * The left output is stored before the right one: if the number of columns is odd, the first strip begins one column
@@ -48,9 +49,17 @@ typedef struct fbc_strip_pair {
     uint32_t saved[3]; /* registers, by the assembler */
     int32_t offset[2]; /* folded: where the sums begin */
     struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
+    uint32_t lanes;              /* stride 2: bits that the taps go up */
 } fbc_strip_pair;
 
 enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
+
+/* number / divisor, where reciprocal is UINT32_MAX / divisor: the product is too small by one at most. Two of these
+ * and the reciprocal take half as long as two divisions. */
+FBC_INLINE uint32_t fbc_divide_by(uint32_t divisor, uint32_t reciprocal, uint32_t number) {
+    const uint32_t quotient = (uint32_t)((uint64_t)number * reciprocal >> 32);
+    return number - quotient * divisor >= divisor ? quotient + 1u : quotient;
+}
 
 /* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum
  * whose value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255 (m
@@ -60,26 +69,30 @@ enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
  * whether channel `i` allows it, and rewrites its parameters. */
 FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift, fbc_scale scale,
                                    int32_t addend) {
-    const int32_t multiplier = scale.multiplier;
-    if (shift > 24u || multiplier < 4 || (uint32_t)multiplier > 1u << shift) {
+    const uint32_t multiplier = (uint32_t)scale.multiplier;
+    if (shift > 24u || scale.multiplier < 4 || multiplier > 1u << shift) {
         return 0u;
     }
-    const int32_t quotient = addend / multiplier, remainder = addend - quotient * multiplier;
-    const int32_t least = remainder < 0 ? 1 - quotient : -quotient;
-    const uint32_t rest = (uint32_t)(remainder < 0 ? remainder + multiplier : remainder);
-    const int32_t most = least + (int32_t)(((UINT32_MAX >> (24u - shift)) - rest) / (uint32_t)multiplier);
+    const uint32_t reciprocal = UINT32_MAX / multiplier;
+    const uint32_t size = addend < 0 ? 0u - (uint32_t)addend : (uint32_t)addend;
+    const uint32_t quotient = fbc_divide_by(multiplier, reciprocal, size);
+    const uint32_t remainder = size - quotient * multiplier, up = addend < 0 && remainder != 0u;
+    const int32_t least = addend < 0 ? (int32_t)(quotient + up) : -(int32_t)quotient;
+    const uint32_t rest = up ? multiplier - remainder : remainder;
+    const int32_t most =
+        least + (int32_t)fbc_divide_by(multiplier, reciprocal, (UINT32_MAX >> (24u - shift)) - rest);
     const int32_t first = fbc_clamp(-scale.clamp - 1, least, most), last = fbc_clamp(scale.clamp, least, most);
-    const uint32_t start = (uint32_t)addend + (uint32_t)first * (uint32_t)multiplier;
+    const uint32_t start = (uint32_t)addend + (uint32_t)first * multiplier;
     pair->offset[i] = -first;
     pair->clamp[i] = last - first;
-    pair->multiplier[i] = (int32_t)((uint32_t)multiplier << (24u - shift));
+    pair->multiplier[i] = (int32_t)(multiplier << (24u - shift));
     pair->addend[i] = (int32_t)(start << (24u - shift));
     return 1u;
 }
 
 #ifdef FBC_XPULPV2
 
-_Static_assert(sizeof(fbc_strip_pair) == 128, "the assembler below has the offsets of fbc_strip_pair as numbers");
+_Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
  * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6,
@@ -234,7 +247,9 @@ _Static_assert(sizeof(fbc_strip_pair) == 128, "the assembler below has the offse
     "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s6, 12(a0)\n lw s7, 16(a0)\n lw s8, 20(a0)\n" \
     "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n slli s9, s6, 8\n slli s10, s7, 8\n slli s11, s8, 8\n"
 #define FBC_STRIP_WEIGHTS_2 \
-    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n"
+    "lw t6, 128(a0)\n" \
+    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
+    "sll s0, s0, t6\n sll s1, s1, t6\n sll s2, s2, t6\n sll s3, s3, t6\n sll s4, s4, t6\n sll s5, s5, t6\n"
 
 #define FBC_STRIP_ASM(is_signed, stride, kind, store) \
     __asm__ volatile( \
@@ -326,7 +341,7 @@ FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32
                 pair->plane + 2u * stride * row * pair->plane_bytes + 2u * stride * strip + shifted;
             uint32_t values[2];
             for (uint32_t channel = 0; channel < 2u; channel++) {
-                const uint32_t lanes = stride == 1u ? 8u * column : 0u; /* that the taps go up */
+                const uint32_t lanes = stride == 1u ? 8u * column : pair->lanes; /* that the taps go up */
                 values[channel] = fbc_strip_output(pair, plane, channel, lanes, is_signed, kind, store);
             }
             uint8_t *left = strip == 0u ? pair->left : pair->right - pair->pixel_bytes;
