@@ -31,13 +31,13 @@ static __attribute__((noinline)) uint32_t fbc_balance_bands(uint32_t groups, uin
     uint32_t least = UINT32_MAX, best = 0;
     for (uint32_t bands = fewest; bands < fewest + 8u && bands <= height; bands++) {
         const uint32_t rows = (height + bands - 1u) / bands;
-        const uint32_t units = groups * bands;
-        const uint32_t cost = (units + cores - 1u) / cores * ((8u * rows + 5u) * width + 70u);
+        const uint32_t units = (groups * bands + cores - 1u) / cores; /* of a core */
+        const uint32_t cost = units * ((8u * rows + 5u) * width + 70u);
         if (cost < least) {
             least = cost;
             best = rows;
         }
-        if (units % cores == 0u) {
+        if (units * cores == groups * bands) {
             break;
         }
     }
@@ -211,29 +211,27 @@ FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwis
 FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
                                    uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair pairs[2]) {
     const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
-    const int32_t height = args->input_height;
+    const uint32_t all = (rows - 1u) * stride + FBC_DEPTHWISE_KERNEL, row_bytes = 8u * plan->quads; /* of a pair */
     const int32_t top = (int32_t)(row * stride) - args->pad_top;
-    const int32_t all = (int32_t)((rows - 1u) * stride) + FBC_DEPTHWISE_KERNEL;
-    const int32_t above = top >= 0 ? 0 : -top < all ? -top : all;
-    const int32_t rest = height - (top + above) < all - above ? height - (top + above) : all - above;
-    const int32_t inside = rest > 0 ? rest : 0;
-    const uint32_t row_bytes = 8u * plan->quads; /* of a pair */
-    planes->rows = (uint32_t)inside;
+    const uint32_t above = top < 0 ? (uint32_t)-top : 0u; /* of `all` rows, beside the tile */
+    const uint32_t first = (uint32_t)top + above, left = args->input_height - first;
+    const uint32_t inside = left < all - above ? left : all - above;
+    planes->rows = inside;
     for (uint32_t i = 0; i < 2u; i++) {
-        uint8_t *outer = scratch + i * plan->pair_bytes, *inner = outer + (uint32_t)above * row_bytes;
+        uint8_t *outer = scratch + i * plan->pair_bytes, *inner = outer + above * row_bytes;
         planes->to[i] = inner + 4;
-        fbc_clear_words(outer, (uint32_t)above * row_bytes >> 2, 4u);
-        fbc_clear_words(inner + (uint32_t)inside * row_bytes, (uint32_t)(all - above - inside) * row_bytes >> 2, 4u);
+        fbc_clear_words(outer, above * row_bytes >> 2, 4u);
+        fbc_clear_words(inner + inside * row_bytes, (all - above - inside) * row_bytes >> 2, 4u);
     }
     const uint32_t rounds = stride == 1u ? (rows + 2u) / 3u : (rows + 1u) >> 1;
-    const uint32_t first = rows + steps - rounds * steps; /* rows of the first round */
+    const uint32_t rest = rows + steps - rounds * steps; /* rows of the first round */
     for (uint32_t i = 0; i < 2u; i++) {
         pairs[i].rounds = rounds;
-        pairs[i].rest = first == steps ? 0u : first;
-        pairs[i].plane_next = 2u * stride - (uint32_t)all * row_bytes;
+        pairs[i].rest = rest == steps ? 0u : rest;
+        pairs[i].plane_next = 2u * stride - all * row_bytes;
         pairs[i].output_next = 2u * pairs[i].pixel_bytes - rows * pairs[i].row_bytes;
     }
-    return (uint32_t)(top + above);
+    return first;
 }
 
 typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
@@ -301,9 +299,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
             input = (const uint8_t *)args->input + top * planes->row_bytes;
         }
         planes->input = input + (channel_first ? channel * planes->spread : channel * bits >> 3);
-        if (planes->rows > 0u) {
-            fill(planes);
-        }
+        fill(planes);
         fbc_prepare_filters(args, channel, pairs);
         fbc_strip_kind found = kind;
         if (kind == FBC_STRIP_FOLDED && !fbc_fold_parameters(&args->requantization, channel, pairs)) {
