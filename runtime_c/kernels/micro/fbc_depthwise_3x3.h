@@ -257,17 +257,6 @@ typedef struct {
     fbc_planes planes;
 } fbc_depthwise_core;
 
-/* Four channels, with the functions of each pair for their kind of requantization. */
-FBC_INLINE void fbc_convolve_unit(const fbc_strips_function functions[2], fbc_strip_pair pairs[2]) {
-    const fbc_strips_function first = functions[0], second = functions[1];
-    pairs[0].next = first == second ? &pairs[1] : NULL;
-    pairs[1].next = NULL;
-    first(&pairs[0]);
-    if (first != second) {
-        second(&pairs[1]);
-    }
-}
-
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args);
     const fbc_strips_function(*functions)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
@@ -289,6 +278,10 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     uint32_t row = plan.bands == 1u ? 0u : units.begin % plan.bands * plan.band_rows;
     fbc_prepare_planes(args, &plan, planes);
     fbc_prepare_strips(args, &plan, scratch, pairs);
+    /* Read once: the table is far away. One function does both pairs unless they are stored differently. */
+    const fbc_strips_function first = functions[kind][0], second = functions[kind][1];
+    pairs[0].next = first == second ? &pairs[1] : NULL;
+    pairs[1].next = NULL;
     fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + FBC_DEPTHWISE_KERNEL) + 1u,
                     4u * plan.quads);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
@@ -316,7 +309,10 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
             pairs[i].left = output + ((channel + 2u * i) * args->output_bits >> 3);
             pairs[i].right = odd != 0u ? pairs[i].left : pairs[i].left + pairs[i].pixel_bytes;
         }
-        fbc_convolve_unit(functions[found], pairs);
+        (found == kind ? first : functions[found][0])(&pairs[0]);
+        if (first != second) {
+            second(&pairs[1]);
+        }
         row += plan.band_rows;
         if (row >= args->output_height) {
             row = 0;
