@@ -47,7 +47,8 @@ static __attribute__((noinline)) uint32_t fbc_balance_bands(uint32_t groups, uin
 /* The compiler's side is DepthwiseKernel in fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
 FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
     const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
-    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (args->input_width + 7u) >> 2};
+    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS,
+                               .quads = (args->input_width + 7u) >> 2};
     const uint32_t all_rows = (height - 1u) * stride + FBC_DEPTHWISE_KERNEL;
     plan.bands = 1;
     plan.band_rows = height;
@@ -70,7 +71,7 @@ FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args) {
 FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
     uint32_t word;
 #ifdef FBC_XPULPV2
-    __asm__("lw %0, %1" : "=r"(word) : "m"(*(const uint8_t(*)[4])address)); /* misaligned: two cycles */
+    __asm__("lw %0, %1" : "=r"(word) : "m"(*(const uint8_t (*)[4])address)); /* misaligned: two cycles */
 #else
     memcpy(&word, address, sizeof word);
 #endif
@@ -106,8 +107,8 @@ FBC_INLINE void fbc_read_taps_narrow(const uint8_t *filter, uint32_t bits, uint3
 }
 
 /* Filters of four channels. */
-static __attribute__((noinline)) void fbc_prepare_narrow_filters(const uint8_t *weights, uint32_t bits, uint32_t channel,
-                                                                 fbc_strip_pair pairs[2]) {
+static __attribute__((noinline)) void fbc_prepare_narrow_filters(const uint8_t *weights, uint32_t bits,
+                                                                 uint32_t channel, fbc_strip_pair pairs[2]) {
     const uint32_t filter_bytes = bits == 4u ? 5u : 3u;
     const uint8_t *filter = weights + filter_bytes * channel;
     for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++, filter += filter_bytes) {
@@ -153,13 +154,29 @@ static __attribute__((noinline)) uint32_t fbc_fold_parameters(const fbc_requanti
                                                               fbc_strip_pair pairs[2]) {
     const fbc_scale *scale = parameters->scale + channel;
     const int32_t *addend = (const int32_t *)parameters->addend + channel;
-    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++) {
-        pairs[i >> 1].shift = FBC_STRIP_UPPER_BYTES;
-        if (!fbc_strip_fold(&pairs[i >> 1], i & 1u, parameters->shift, scale[i], addend[i])) {
-            return 0u;
+    for (fbc_strip_pair *pair = pairs; pair < pairs + 2; pair++) {
+        for (uint32_t i = 0; i < 2u; i++, scale++, addend++) {
+            if (!fbc_strip_fold(pair, i, parameters->shift, *scale, *addend)) {
+                return 0u;
+            }
         }
+        pair->shift = FBC_STRIP_UPPER_BYTES;
     }
     return 1u;
+}
+
+/* Of four channels; returns `kind`, or "clamped" if they cannot be folded. */
+FBC_INLINE fbc_strip_kind fbc_prepare_parameters(const fbc_requantization *parameters, uint32_t channel,
+                                                 fbc_strip_kind kind, fbc_strip_pair pairs[2]) {
+    if (kind == FBC_STRIP_FOLDED && fbc_fold_parameters(parameters, channel, pairs)) {
+        return kind;
+    }
+    fbc_copy_parameters(parameters, channel, pairs);
+    if (kind == FBC_STRIP_PLAIN) {
+        return kind;
+    }
+    fbc_copy_clamps(parameters, channel, pairs);
+    return kind == FBC_STRIP_FOLDED ? FBC_STRIP_CLAMPED : kind;
 }
 
 /* What does not depend on channels and bands. */
@@ -294,16 +311,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         planes->input = input + (channel_first ? channel * planes->spread : channel * bits >> 3);
         fill(planes);
         fbc_prepare_filters(args, channel, pairs);
-        fbc_strip_kind found = kind;
-        if (kind == FBC_STRIP_FOLDED && !fbc_fold_parameters(&args->requantization, channel, pairs)) {
-            found = FBC_STRIP_CLAMPED;
-        }
-        if (found != FBC_STRIP_FOLDED) {
-            fbc_copy_parameters(&args->requantization, channel, pairs);
-            if (found != FBC_STRIP_PLAIN) {
-                fbc_copy_clamps(&args->requantization, channel, pairs);
-            }
-        }
+        const fbc_strip_kind found = fbc_prepare_parameters(&args->requantization, channel, kind, pairs);
         uint8_t *output = (uint8_t *)args->output + row * pairs->row_bytes;
         for (uint32_t i = 0; i < 2u; i++) {
             pairs[i].left = output + ((channel + 2u * i) * args->output_bits >> 3);

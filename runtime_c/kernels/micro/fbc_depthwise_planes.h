@@ -183,7 +183,7 @@ FBC_INLINE void fbc_clear_words(uint8_t *words, uint32_t count, uint32_t step) {
 #ifdef FBC_XPULPV2
     __asm__ volatile(".option push\n"
                      ".option norvc\n"
-                     ".insn i 0x7B, 4, x0, %[count], 2\n"               /* lp.setup 0 */
+                     ".insn i 0x7B, 4, x0, %[count], 2\n"          /* lp.setup 0 */
                      ".insn r 0x2B, 6, 0, %[step], %[words], x0\n" /* p.sw */
                      ".option pop"
                      : [words] "+&r"(words)

@@ -34,54 +34,54 @@ typedef struct fbc_strip_pair {
     int32_t clamp[2]; /* folded: the largest sum */
     int32_t low;
     int32_t high;
-    uint32_t shift;        /* folded: the selector of two upper bytes */
-    uint32_t rounds;       /* of three output rows (stride 2: two), the first of which may be shorter */
-    uint32_t rest;         /* rows of a shorter first round, or 0 */
-    uint32_t strips;       /* at least 1 */
-    uint32_t plane_next;   /* bytes from behind the last row of a strip to the next one */
-    uint32_t output_next;  /* likewise of the output */
-    uint32_t pixel_bytes;  /* from output to output in a row */
-    uint32_t row_bytes;    /* of the output */
-    uint32_t plane_bytes;  /* of a row of a plane */
-    const uint8_t *plane;  /* first row of the first channel */
-    uint8_t *left;         /* first left output */
+    uint32_t shift;       /* folded: the selector of two upper bytes */
+    uint32_t rounds;      /* of three output rows (stride 2: two), the first of which may be shorter */
+    uint32_t rest;        /* rows of a shorter first round, or 0 */
+    uint32_t strips;      /* at least 1 */
+    uint32_t plane_next;  /* bytes from behind the last row of a strip to the next one */
+    uint32_t output_next; /* likewise of the output */
+    uint32_t pixel_bytes; /* from output to output in a row */
+    uint32_t row_bytes;   /* of the output */
+    uint32_t plane_bytes; /* of a row of a plane */
+    const uint8_t *plane; /* first row of the first channel */
+    uint8_t *left;        /* first left output */
     uint8_t *right;
-    uint32_t saved[3]; /* registers, by the assembler */
-    int32_t offset[2]; /* folded: where the sums begin */
+    uint32_t saved[3];           /* registers, by the assembler */
+    int32_t offset[2];           /* folded: where the sums begin */
     struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
     uint32_t lanes;              /* stride 2: bits that the taps go up */
 } fbc_strip_pair;
 
 enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
 
-/* number / divisor, where reciprocal is UINT32_MAX / divisor: the product is too small by one at most. Two of these
- * and the reciprocal take half as long as two divisions. */
-FBC_INLINE uint32_t fbc_divide_by(uint32_t divisor, uint32_t reciprocal, uint32_t number) {
-    const uint32_t quotient = (uint32_t)((uint64_t)number * reciprocal >> 32);
-    return number - quotient * divisor >= divisor ? quotient + 1u : quotient;
-}
-
 /* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum
  * whose value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255 (m
  * <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m +
- * (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s) times that is a 32-bit number whose upper byte is y. With m >= 4 all
- * of this is in int32. Says
- * whether channel `i` allows it, and rewrites its parameters. */
-FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift, fbc_scale scale,
-                                   int32_t addend) {
+ * (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s) times that is a 32-bit number whose upper byte is y. With m >= 4
+ * all of this is in int32. Says whether channel `i` allows it, and rewrites its parameters. */
+FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift, fbc_scale scale, int32_t addend) {
     const uint32_t multiplier = (uint32_t)scale.multiplier;
     if (shift > 24u || scale.multiplier < 4 || multiplier > 1u << shift) {
         return 0u;
     }
+    /* Products with the reciprocal instead of divisions, which take more than thirty cycles. |addend| is below 2^31, so
+     * that the first quotient is wrong by one at most; the second one is exact or too small by one. */
     const uint32_t reciprocal = UINT32_MAX / multiplier;
-    const uint32_t size = addend < 0 ? 0u - (uint32_t)addend : (uint32_t)addend;
-    const uint32_t quotient = fbc_divide_by(multiplier, reciprocal, size);
-    const uint32_t remainder = size - quotient * multiplier, up = addend < 0 && remainder != 0u;
-    const int32_t least = addend < 0 ? (int32_t)(quotient + up) : -(int32_t)quotient;
-    const uint32_t rest = up ? multiplier - remainder : remainder;
-    const int32_t most =
-        least + (int32_t)fbc_divide_by(multiplier, reciprocal, (UINT32_MAX >> (24u - shift)) - rest);
-    const int32_t first = fbc_clamp(-scale.clamp - 1, least, most), last = fbc_clamp(scale.clamp, least, most);
+    int32_t quotient = (int32_t)((int64_t)addend * (int32_t)reciprocal >> 32);
+    int32_t rest = addend - quotient * scale.multiplier;
+    if (rest < 0) {
+        quotient--;
+        rest += scale.multiplier;
+    } else if (rest >= scale.multiplier) {
+        quotient++;
+        rest -= scale.multiplier;
+    }
+    const uint32_t largest = (UINT32_MAX >> (24u - shift)) - (uint32_t)rest;
+    uint32_t range = (uint32_t)((uint64_t)largest * reciprocal >> 32);
+    range += largest - range * multiplier >= multiplier ? 1u : 0u;
+    const int32_t least = -quotient, most = least + (int32_t)range;
+    const int32_t first = fbc_bring_into(-scale.clamp - 1, least, most);
+    const int32_t last = fbc_bring_into(scale.clamp, least, most);
     const uint32_t start = (uint32_t)addend + (uint32_t)first * multiplier;
     pair->offset[i] = -first;
     pair->clamp[i] = last - first;
@@ -97,8 +97,8 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
  * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6,
  * a1 sums; a2 plane, a0 its row; a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, or, behind a
- * clamp, tp the first clamp and gp a sum (folded: tp the second bound and gp the first, or a sum); ra shift or selector; sp the block of parameters.
- * tp, gp and sp are put back at the end; only a trap could miss them. */
+ * clamp, tp the first clamp and gp a sum (folded: tp the second bound and gp the first, or a sum); ra shift or
+ * selector; sp the block of parameters. tp, gp and sp are put back at the end; only a trap could miss them. */
 #define FBC_STRIP_DOTS(sum, x, y, z, w0, w1, w2) \
     ".insn r 0x57, 1, %[first], " sum ", " x ", " w0 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
@@ -184,8 +184,8 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
     FBC_STRIP_GET("t6", "116") \
     load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") FBC_STRIP_GET(free, "32") \
         FBC_STRIP_GET("a1", "120") FBC_STRIP_MAC(free, "t6", "a6") FBC_STRIP_GET("t6", "36") \
-            FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) FBC_STRIP_CLIP_TO("a1", "tp") FBC_STRIP_MAC("t6", "a1", "a7") \
-                ".insn r 0x57, 1, 0x64, " free ", t6, ra\n" /* pv.shuffle2.b */ \
+            FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) FBC_STRIP_CLIP_TO("a1", "tp") \
+                FBC_STRIP_MAC("t6", "a1", "a7") ".insn r 0x57, 1, 0x64, " free ", t6, ra\n" /* pv.shuffle2.b */ \
         FBC_STRIP_STORE_HALF(free, pointer)
 #define FBC_STRIP_LEFT_FOLDED(load, a, b, c, u, v, w, d, e, f, x, y, z, store) \
     FBC_STRIP_TWO_FOLDED(load, "gp", a, b, c, u, v, w, d, e, f, x, y, z, "a3")
@@ -217,19 +217,22 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
         FBC_STRIP_RIGHT_##kind(right_a, "s7", right_c, "s0", "s1", "s2", right_d, "s10", right_f, "s3", "s4", "s5", \
                                store)
 
-/* The beginning of a strip, from which the hardware's outer loop goes on: the first rows. Where the rows are no multiple
- * of the steps, the first round begins at a later step, whose rows are others; which, is decided once. */
+/* The beginning of a strip, from which the hardware's outer loop goes on: the first rows. Where the rows are no
+ * multiple of the steps, the first round begins at a later step, whose rows are others; which, is decided once. */
 #define FBC_STRIP_BEGIN(rows) \
-    ".insn i 0x7B, 0, x1, x0, 2\n" /* lp.starti 1 */ \
+    ".insn i 0x7B, 0, x1, x0, 2\n"                        /* lp.starti 1 */ \
     "lw t6, 60(sp)\n" rows ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */
 #define FBC_STRIP_BEGIN_1 \
-    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_BEGIN( \
-        FBC_STRIP_LOAD_1("t1", "t4") FBC_STRIP_LOAD_1("t2", "t5")) "j 8f\n" \
-    "6:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t2", "t5") FBC_STRIP_LOAD_1("t0", "t3")) "j 9f\n" \
-    "5:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t0", "t3") FBC_STRIP_LOAD_1("t1", "t4"))
+    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t1", "t4") FBC_STRIP_LOAD_1( \
+        "t2", "t5")) "j 8f\n" \
+                     "6:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t2", "t5") FBC_STRIP_LOAD_1( \
+                         "t0", "t3")) "j 9f\n" \
+                                      "5:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t0", "t3") \
+                                                                 FBC_STRIP_LOAD_1("t1", "t4"))
 #define FBC_STRIP_BEGIN_2 \
-    "beqz t6, 5f\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_2("t2", "s8", "t5", "s11")) "j 8f\n" \
-    "5:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_2("t0", "s6", "t3", "s9"))
+    "beqz t6, 5f\n" FBC_STRIP_BEGIN( \
+        FBC_STRIP_LOAD_2("t2", "s8", "t5", "s11")) "j 8f\n" \
+                                                   "5:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_2("t0", "s6", "t3", "s9"))
 #define FBC_STRIP_LOOP_1(kind, store) \
     FBC_STRIP_STEP_1(kind, store, "t0", "t1", "t2", "t3", "t4", "t5") \
     "8:\n" FBC_STRIP_STEP_1(kind, store, "t1", "t2", "t0", "t4", "t5", \
@@ -252,33 +255,33 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
     "sll s0, s0, t6\n sll s1, s1, t6\n sll s2, s2, t6\n sll s3, s3, t6\n sll s4, s4, t6\n sll s5, s5, t6\n"
 
 #define FBC_STRIP_ASM(is_signed, stride, kind, store) \
-    __asm__ volatile( \
-        ".option push\n" \
-        ".option norvc\n" \
-        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n" \
-        "7: mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride \
-            FBC_STRIP_ADDENDS_##kind \
-        "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw t6, 68(sp)\n lw a5, 84(sp)\n lw a0, 88(sp)\n" \
-        "lw a2, 92(sp)\n lw a3, 96(sp)\n" \
-        ".insn i 0x7B, 2, x1, t6, 0\n" /* lp.count 1 */ \
-        "lw t6, 64(sp)\n lw a4, 100(sp)\n" \
-        ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
-        ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
-        ".insn i 0x7B, 1, x1, x0, %[last]\n"  /* lp.endi 1 */ \
-        FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride(kind, FBC_STRIP_STORE_##store) \
-        "lw t6, 72(sp)\n lw t0, 76(sp)\n lw t1, 80(sp)\n" \
-        "add a2, a2, t6\n add a4, a4, t0\n sub a3, a4, t1\n" \
-        "lw a0, 124(sp)\n lw tp, 104(sp)\n lw gp, 108(sp)\n lw sp, 112(sp)\n beqz a0, 4f\n" \
-        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n j 7b\n" \
-        "4:\n" \
-        ".option pop" \
-        : "+r"(block) \
-        : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-          [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
-          [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)), \
-          [last] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) + FBC_STRIP_TAIL - 3)) \
-        : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
-          "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
+    __asm__ volatile(".option push\n" \
+                     ".option norvc\n" \
+                     "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n" \
+                     "7: mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride FBC_STRIP_ADDENDS_##kind \
+                     "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw t6, 68(sp)\n lw a5, 84(sp)\n lw a0, 88(sp)\n" \
+                     "lw a2, 92(sp)\n lw a3, 96(sp)\n" \
+                     ".insn i 0x7B, 2, x1, t6, 0\n" /* lp.count 1 */ \
+                     "lw t6, 64(sp)\n lw a4, 100(sp)\n" \
+                     ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
+                     ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
+                     ".insn i 0x7B, 1, x1, x0, %[last]\n"  /* lp.endi 1 */ \
+                     FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
+                         kind, FBC_STRIP_STORE_##store) "lw t6, 72(sp)\n lw t0, 76(sp)\n lw t1, 80(sp)\n" \
+                                                        "add a2, a2, t6\n add a4, a4, t0\n sub a3, a4, t1\n" \
+                                                        "lw a0, 124(sp)\n lw tp, 104(sp)\n lw gp, 108(sp)\n lw sp, " \
+                                                        "112(sp)\n beqz a0, 4f\n" \
+                                                        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n j 7b\n" \
+                                                        "4:\n" \
+                                                        ".option pop" \
+                     : "+r"(block) \
+                     : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
+                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
+                       [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)), \
+                       [last] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) + \
+                                       FBC_STRIP_TAIL - 3)) \
+                     : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", \
+                       "s8", "s9", "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
 /* All strips of pairs of channels. */
 #define FBC_DEFINE_STRIPS(is_signed, stride, kind, store) \
@@ -337,8 +340,7 @@ FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32
         for (uint32_t i = 0; i < 2u * output_rows; i++) {
             const uint32_t row = i >> 1, column = i & 1u; /* of the strip, the left one first */
             const uint32_t shifted = stride == 1u ? 0u : 2u * column;
-            const uint8_t *plane =
-                pair->plane + 2u * stride * row * pair->plane_bytes + 2u * stride * strip + shifted;
+            const uint8_t *plane = pair->plane + 2u * stride * row * pair->plane_bytes + 2u * stride * strip + shifted;
             uint32_t values[2];
             for (uint32_t channel = 0; channel < 2u; channel++) {
                 const uint32_t lanes = stride == 1u ? 8u * column : pair->lanes; /* that the taps go up */
