@@ -127,7 +127,7 @@ class DepthwiseKernel(Kernel):
         return Bands.of(tile, layer.shape.kernel_height, layer.shape.stride_height, cores)
 
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float, int]:
-        """Cycles per unit and output element beyond the plain requantization to 8 or 4 bits; ways it differs."""
+        """Cycles per unit and per output element beyond the plain kind; in how many ways it differs."""
         parameters, bits = layer.requantization, layer.output.bits
         unit, output, unusual = (*self.halves, 1) if bits == 2 else (0.0, 0.0, 0)
         if parameters.low != 0 or parameters.high != (1 << bits) - 1:
