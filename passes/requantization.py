@@ -43,6 +43,7 @@ _NARROW_SHIFT = 31
 _WIDE_SHIFT = 46
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 _INT62 = float(1 << 62)
+_INT16_MAXIMUM = (1 << 15) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,6 +257,28 @@ def _error(problem: _Problem, found: Requantization) -> float:
     )
 
 
+def _add_requantization(
+    multipliers: tuple[float, float],
+    input_ranges: tuple[tuple[int, int], tuple[int, int]],
+    limit: int,
+) -> tuple[tuple[int, int], int] | None:
+    """Multipliers up to ``limit`` at their widest shift, and that shift; None if that is not precise enough."""
+    magnitudes = [max(-least, largest) for least, largest in input_ranges]
+    for shift in range(24, -1, -1):
+        first, second = (round(multiplier * (1 << shift)) for multiplier in multipliers)
+        largest = magnitudes[0] * first + magnitudes[1] * second + ((1 << shift) >> 1)
+        if max(first, second) > limit or largest > _INT32[1]:
+            continue
+        errors = (
+            abs(integer / (1 << shift) - real)
+            for integer, real in zip((first, second), multipliers, strict=True)
+        )
+        error = sum(size * slope for size, slope in zip(magnitudes, errors, strict=True))
+        precise = error <= MAXIMUM_ERROR - _MARGIN and (shift > 0 or error == 0)
+        return ((first, second), shift) if precise else None
+    return None
+
+
 def choose_add_requantization(
     multipliers: tuple[float, float],
     input_ranges: tuple[tuple[int, int], tuple[int, int]],
@@ -263,6 +286,8 @@ def choose_add_requantization(
     high: int,
 ) -> AddRequantization:
     """Integers for ``y = a·M[0] + b·M[1]``: all sums are int32, the error is at most 1/16 step.
+
+    Multipliers of 16 bits are preferred: the cores multiply two pairs of them at once.
 
     Args:
         multipliers: Input scale / output scale, per input.
@@ -273,20 +298,11 @@ def choose_add_requantization(
     Raises:
         UnsupportedModelError: The scales are too far apart for 32 bits.
     """
-    magnitudes = [max(-least, largest) for least, largest in input_ranges]
-    for shift in range(24, -1, -1):
-        integers = tuple(round(multiplier * (1 << shift)) for multiplier in multipliers)
-        rounding = (1 << shift) >> 1
-        largest = sum(size * integer for size, integer in zip(magnitudes, integers, strict=True)) + rounding
-        if largest > _INT32[1]:
-            continue
-        errors = (
-            abs(integer / (1 << shift) - real) for integer, real in zip(integers, multipliers, strict=True)
-        )
-        error = sum(size * slope for size, slope in zip(magnitudes, errors, strict=True))
-        if error <= MAXIMUM_ERROR - _MARGIN and (shift > 0 or error == 0):
-            return AddRequantization((integers[0], integers[1]), rounding, shift, low, high)
-        break
+    for limit in (_INT16_MAXIMUM, _INT32[1]):
+        found = _add_requantization(multipliers, input_ranges, limit)
+        if found is not None:
+            integers, shift = found
+            return AddRequantization(integers, (1 << shift) >> 1, shift, low, high)
     raise UnsupportedModelError(
         "no 32-bit multipliers requantize this addition within 1/16 of an output step",
         why=f"input scale / output scale is {multipliers[0]:.3g} and {multipliers[1]:.3g}",

@@ -13,6 +13,7 @@ from fbcompile.latency.key import LatencyKey
 from fbcompile.latency.table import LatencyTable
 from fbcompile.lowering.lower import LayerReport, LoweringReport
 from fbcompile.lowering.network import Layer, Network
+from fbcompile.lowering.program import program_network
 from fbcompile.pipeline.options import CompileOptions
 from fbcompile.pipeline.reporter import LoggingReporter, Reporter
 from fbcompile.pipeline.run import compile_model
@@ -139,6 +140,7 @@ class NetworkRun:
         cores: None for the target's; likewise the next two.
         l1_bytes: Bytes of L1 for tiles.
         l2_bytes: Bytes of L2 for tensors.
+        fuse: Fuse layers where that is predicted to be faster.
         data: As ``--data``; None for data-free calibration.
         seed: Of inputs and calibration.
     """
@@ -149,6 +151,7 @@ class NetworkRun:
     cores: int | None = None
     l1_bytes: int | None = None
     l2_bytes: int | None = None
+    fuse: bool = True
     data: str | None = None
     seed: int = 0
 
@@ -180,6 +183,7 @@ def benchmark_network(
             cores=run.cores,
             l1_bytes=run.l1_bytes,
             l2_bytes=run.l2_bytes,
+            fuse=run.fuse,
             seed=run.seed,
             finetune_epochs=0,
             stop_after="lower",
@@ -200,7 +204,8 @@ def benchmark_network(
             timeout_seconds=TIMEOUT_SECONDS,
         )
         reporter.stage_finished("simulate", verification.summary())
-    return network_times(run, state.network, state.lowering, verification, state.table, state.target)
+        program = program_network(state.network, options.out / "c")
+    return network_times(run, program, state.lowering, verification, state.table, state.target)
 
 
 def network_times(
@@ -236,8 +241,12 @@ def network_times(
 
 def _table_lookup(table: LatencyTable, target: Target) -> Callable[[Layer], int | None]:
     def lookup(layer: Layer) -> int | None:
-        row = table.rows.get(LatencyKey(layer.shape, layer.bits, target.name, target.cores, target.l1_bytes))
-        return None if row is None else row.cycles
+        rows = [
+            table.rows.get(LatencyKey(part.shape, part.bits, target.name, target.cores, target.l1_bytes))
+            for part in layer.parts
+        ]
+        found = [row.cycles for row in rows if row is not None]
+        return sum(found) if len(found) == len(rows) else None
 
     return lookup
 
@@ -255,9 +264,9 @@ def _layer_times(
         name=layer.name,
         shape=f"{shape.op} {kernel}{stride} {shape.input_height}x{shape.input_width}x{shape.input_channels}"
         f"->{shape.output_channels}",
-        bits=str(layer.bits),
+        bits=" + ".join(str(part.bits) for part in layer.parts),
         kernel=report.kernel,
-        macs=shape.macs,
+        macs=sum(part.shape.macs for part in layer.parts),
         cycles=cycles,
         predicted=report.cycles.total + report.l3_wait_cycles,
         by_table=None if row is None else row + report.l3_wait_cycles,

@@ -30,6 +30,7 @@ def networks(
     l2_bytes: Annotated[
         int | None, typer.Option(help="L2 bytes for tensors. [default: the target's]")
     ] = None,
+    fuse: Annotated[bool, typer.Option(help="Fuse depthwise and pointwise layers where faster.")] = True,
     data: Annotated[
         str | None, typer.Option(help="Data to calibrate on, as for compile. [default: none]")
     ] = None,
@@ -50,7 +51,7 @@ def networks(
 
     install = require_gvsoc(gvsoc)
     runs = [
-        NetworkRun(model, machine, widths, cores, l1_bytes, l2_bytes, data)
+        NetworkRun(model, machine, widths, cores, l1_bytes, l2_bytes, fuse, data)
         for model in models
         for machine in target
         for widths in bits or ["8"]

@@ -40,6 +40,10 @@ def compile_(
     l2_bytes: Annotated[
         int | None, typer.Option(help="L2 bytes for tensors. [default: the target's]")
     ] = None,
+    fuse: Annotated[
+        bool | None,
+        typer.Option(help="Compute depthwise and pointwise layers together where faster. [default: fuse]"),
+    ] = None,
     calibration_images: Annotated[int | None, typer.Option(help="Training images to calibrate on.")] = None,
     input_range: Annotated[
         str | None, typer.Option(help="low,high of the input, for data-free runs.")

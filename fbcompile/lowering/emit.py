@@ -5,7 +5,6 @@ Same input, same bytes: nothing here depends on the time, the machine or the ord
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import shutil
 from collections.abc import Sequence
@@ -15,15 +14,15 @@ from typing import Any
 import jinja2
 
 from fbcompile.errors import InternalError
+from fbcompile.lowering.arena import aligned
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
 from fbcompile.lowering.format_c import format_c
-from fbcompile.lowering.kernels import Kernel, runtime_sources
-from fbcompile.lowering.memory import MemoryPlan, aligned
+from fbcompile.lowering.kernels import runtime_sources
+from fbcompile.lowering.layer_plan import LayerPlan
+from fbcompile.lowering.memory import MemoryPlan
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
-from fbcompile.lowering.network import Layer, Network, Tensor, WeightedLayer
-from fbcompile.lowering.packing import pack_requantization, pack_weights
-from fbcompile.lowering.tile_geometry import weight_block
-from fbcompile.lowering.tiling import LayerTiling
+from fbcompile.lowering.network import Network, Tensor
+from fbcompile.lowering.program import PROGRAM, program_document
 from fbcompile.targets.target import Target
 
 RUNTIME = Path(__file__).resolve().parent.parent / "runtime_c"
@@ -46,46 +45,6 @@ _RESERVED = (
     "main",
     "fbc_main",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerPlan:
-    """Everything decided about one layer.
-
-    Attributes:
-        layer: The layer.
-        kernel: Its C kernel.
-        tiling: Its tiles.
-        weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
-    """
-
-    layer: Layer
-    kernel: Kernel
-    tiling: LayerTiling
-    weights: tuple[bytes, ...]
-
-
-def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:
-    """Packs what a layer reads from L3: for each channel tile its weights | scales | addends."""
-    if not isinstance(layer, WeightedLayer):
-        return ()
-    weights = pack_weights(layer, kernel)
-    scales, addends = pack_requantization(layer.requantization, layer.output.channels)
-    addend = 8 if layer.requantization.wide else 4
-    blocks = []
-    for span in tiling.channel_spans():
-        end = span.first + span.count
-        layout = weight_block(layer, kernel, span.count)
-        block = bytearray(layout.bytes)
-        parts = (
-            (0, weights[kernel.weight_bytes(layer, span.first) : kernel.weight_bytes(layer, end)]),
-            (layout.scales_at, scales[8 * span.first : 8 * end]),
-            (layout.addends_at, addends[addend * span.first : addend * end]),
-        )
-        for offset, data in parts:
-            block[offset : offset + len(data)] = data
-        blocks.append(bytes(block))
-    return tuple(blocks)
 
 
 def emit_project(
@@ -119,6 +78,7 @@ def emit_project(
         _write(out, Path("inc/network.h"), _render("network.h.j2", values)),
         _write(out, Path("src/network.c"), _render("network.c.j2", values)),
         _write(out, Path("hex/weights.bin"), _weights_image(plans, memory)),
+        _write(out, PROGRAM, program_document(network.layers)),
     ]
     for layer in layers:
         written.append(_write(out, Path(f"inc/{layer['name']}.h"), _render("layer.h.j2", {"layer": layer})))
@@ -160,7 +120,7 @@ def _weights_image(plans: Sequence[LayerPlan], memory: MemoryPlan) -> bytes:
 
 def _kernel_sources(plans: Sequence[LayerPlan], target: Target) -> list[Path]:
     """C files of the kernels that the layers call; others would only cost compile time."""
-    functions = {name for plan in plans for name in (plan.kernel.function, plan.kernel.prepare) if name}
+    functions = {name for plan in plans for name in plan.kernel.functions}
     sources = [source for source in runtime_sources(target) if source.stem in functions]
     missing = functions - {source.stem for source in sources}
     if missing:
@@ -194,6 +154,7 @@ def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) ->
         "input_offsets": [memory.activations[tensor.name] for tensor in plan.layer.inputs],
         "output_offset": memory.activations[plan.layer.output.name],
         "output_bytes": plan.layer.output.bytes,
+        "middle_bytes": sum(part.output.bytes for part in plan.layer.parts[:-1]),
     }
     return values
 
@@ -239,4 +200,5 @@ def _network_values(
         "l1_bytes": aligned(max(plan.tiling.l1_bytes for plan in plans)),
         "l2_bytes": memory.l2_bytes,
         "weight_bytes": memory.l3_bytes,
+        "middle_bytes": max(layer["middle_bytes"] for layer in layers),
     }

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from fbcompile.lowering.kernels import Kernel
+from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
 from fbcompile.lowering.names import c_comment
 from fbcompile.lowering.network import (
     AddLayer,
     AveragePoolLayer,
     ConcatLayer,
+    FusedLayer,
     Layer,
     Requantization,
     Tensor,
     WeightedLayer,
 )
-from fbcompile.lowering.tile_geometry import Axis, weight_block
+from fbcompile.lowering.tile_geometry import Axis
 from fbcompile.lowering.tiling import LayerTiling
 
 
@@ -55,7 +56,7 @@ def layer_context(layer: Layer, kernel: Kernel, tiling: LayerTiling, name: str) 
         "output_pixel_bytes": layer.output.pixel_bytes,
         "output_bits": layer.output.bits,
         "check": _check_call(layer, kernel),
-        "limits": _limits(layer, kernel),
+        "limits": _limits(layer.parts[-1], kernel),
     }
     if isinstance(layer, AddLayer | ConcatLayer):
         return values | _pixel_values(layer, tiling)
@@ -66,6 +67,8 @@ def _check_call(layer: Layer, kernel: Kernel) -> str:
     """The call of kernels/common/fbc_check.h that checks the kernel's arguments."""
     averages = f", {int(isinstance(layer, AveragePoolLayer))}" if kernel.arguments == "fbc_pool_args" else ""
     args = "&args[input]" if isinstance(layer, ConcatLayer) else "args"
+    if isinstance(layer, FusedLayer):
+        args = "&args->pointwise"
     return f"fbc_check_{kernel.arguments.removeprefix('fbc_')}({args}, &limits{averages})"
 
 
@@ -100,8 +103,9 @@ def _plan_lines(kernel: Kernel, tiling: LayerTiling) -> list[str]:
     buffering = "double buffered" if tiling.double_buffer and tiling.tiles > 1 else "single buffered"
     order = tiling.loop_order.replace("_", " ")
     cycles = tiling.cycles
+    kernels = " and ".join(kernel.functions)
     return [
-        f"Kernel {kernel.function}. {tiling.tiles} tiles of {tiling.rows} rows x {tiling.columns} columns x "
+        f"Kernel {kernels}. {tiling.tiles} tiles of {tiling.rows} rows x {tiling.columns} columns x "
         f"{tiling.channels} channels, {order}, {buffering}.",
         f"{tiling.l1_bytes} bytes of L1; {tiling.traffic_bytes} bytes between L2 and L1 (every tensor once: "
         f"{tiling.once_bytes}).",
@@ -163,7 +167,38 @@ def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[st
         "pad_left": columns.pad,
         "weight_bits": layer.weight_bits if isinstance(layer, WeightedLayer) else 0,
     }
-    return values | _walk_values(tiling) | _copy_values(tiling) | _block_values(layer, kernel, tiling)
+    values |= _walk_values(tiling) | _copy_values(tiling) | _block_values(layer, kernel, tiling)
+    depthwise = _depthwise_values(layer, kernel, tiling)
+    return values | {"depthwise": depthwise, "blocks_at": " + DEPTHWISE_BYTES" if depthwise else ""}
+
+
+def _depthwise_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[str, Any] | None:
+    """Of a fused layer: its first part."""
+    if not isinstance(layer, FusedLayer) or not isinstance(kernel, FusedKernel):
+        return None
+    first = layer.first
+    return {
+        "kernel": kernel.first.function,
+        "check": "fbc_check_conv_args(&args->depthwise, &depthwise_limits)",
+        "limits": _limits(first, kernel.first),
+        "block": weight_block(first, kernel.first, first.output.channels),
+        "requantization": _requantization_values(first.requantization),
+        "channels": first.output.channels,
+        "weight_bits": first.weight_bits,
+        "bits": first.output.bits,
+        "pixel_bytes": first.output.pixel_bytes,
+        "trace_copy": _trace_copy(tiling),
+        "signed": int(first.output.signed),
+        "has_scratch": tiling.buffer("first_scratch") is not None,
+    }
+
+
+def _trace_copy(tiling: LayerTiling) -> str:
+    """C of the copy of a fused layer's middle tile to L2; all its channels are in it."""
+    place = _walk_values(tiling)["place"]
+    tensor = _address("layer->middle", "MIDDLE", tiling, "", sliced=False)
+    copy = _copy("MIDDLE", place["rows"], place["columns"], narrow=tiling.column_tiles > 1, sliced=False)
+    return copy.replace("(l1, tensor,", f"(layer->l1 + MIDDLE, {tensor},")
 
 
 class _Copies(dict[str, int]):

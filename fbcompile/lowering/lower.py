@@ -8,21 +8,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
-from fbcompile.lowering.emit import LayerPlan, emit_project, pack_weight_blocks
+from fbcompile.lowering.emit import emit_project
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.memory import LayerLoad, MemoryPlan, PlanMethod, fits_l2, plan_memory, weight_room
+from fbcompile.lowering.layer_plan import LayerPlan, pack_weight_blocks
+from fbcompile.lowering.memory import PlanMethod
 from fbcompile.lowering.network import Layer, Network
+from fbcompile.lowering.plan import plan_program
 from fbcompile.lowering.support import require_tested
 from fbcompile.lowering.tiling import LayerTiling, LoopOrder, PredictedCycles, tile_layer
 from fbcompile.targets.target import Target
 
 _Result = TypeVar("_Result")
-
-LARGE_SHARE = 8
-"""Weights that take more than this part of L2 are large."""
-
-BLOCKS_IN_L2 = 3
-"""L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +27,8 @@ class LayerReport:
 
     Attributes:
         name: The layer's name.
-        kernel: C kernel.
+        parts: Names of the integer model's layers that it computes: one, or two that are fused.
+        kernel: C kernels.
         tile: Output rows, columns and channels of a full tile (pixels, 1 and channels for add and concat).
         tiles: Number of tiles.
         loop_order: What stays in L1 while the other operand moves.
@@ -46,6 +43,7 @@ class LayerReport:
     """
 
     name: str
+    parts: tuple[str, ...]
     kernel: str
     tile: tuple[int, int, int]
     tiles: int
@@ -105,13 +103,14 @@ class LoweringReport:
         return values | {"predicted_cycles": self.predicted_cycles, "traffic_ratio": self.traffic_ratio}
 
 
-def lower(network: Network, target: Target, out: Path) -> LoweringReport:
+def lower(network: Network, target: Target, out: Path, *, fuse: bool = True) -> LoweringReport:
     """Tiles, plans memory and writes the C project.
 
     Args:
         network: One layer or more.
         target: The machine.
         out: Folder of the project; made if missing.
+        fuse: Compute depthwise and pointwise layers together where that is predicted to be faster.
 
     Returns:
         What was decided, with predictions.
@@ -131,9 +130,12 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
         LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    plans, memory = _plan_memory(network, plans, target)
-    files = emit_project(network, plans, memory, target, out)
-    layers = tuple(_layer_report(plan, wait) for plan, wait in zip(plans, memory.l3_wait_cycles, strict=True))
+    program = plan_program(network, plans, target, fuse=fuse)
+    memory = program.memory
+    files = emit_project(program.network, program.plans, memory, target, out)
+    layers = tuple(
+        _layer_report(plan, wait) for plan, wait in zip(program.plans, memory.l3_wait_cycles, strict=True)
+    )
     return LoweringReport(
         network=network.name,
         target=target.name,
@@ -145,60 +147,6 @@ def lower(network: Network, target: Target, out: Path) -> LoweringReport:
         l3_wait_bound=memory.bound,
         memory_plan=memory.method,
     )
-
-
-def _plan_memory(
-    network: Network, plans: list[LayerPlan], target: Target
-) -> tuple[list[LayerPlan], MemoryPlan]:
-    """Memory plan, and the tilings for it.
-
-    Where the layers wait for L3, it is tried whether they wait less if those with many weights load each of
-    them once, so that L2 need not hold all until the layer ends.
-    """
-    candidates: list[tuple[float, list[LayerPlan]]] = []
-    for share in (1, LARGE_SHARE):
-        tiled = _stream_large_weights(network, plans, target, share)
-        loads = _layer_loads(tiled)
-        memory = plan_memory(
-            network, loads, target, solve=False, fits=lambda other: _fits(network, plans, other)
-        )
-        candidates.append((sum(load.cycles for load in loads) + memory.l3_wait, tiled))
-        if sum(memory.l3_wait_cycles[1:]) == 0:
-            break
-    best = min(candidates, key=lambda candidate: candidate[0])[1]
-    return best, plan_memory(network, _layer_loads(best), target)
-
-
-def _stream_large_weights(
-    network: Network, plans: list[LayerPlan], target: Target, share: int = 1
-) -> list[LayerPlan]:
-    """Tiles layers anew whose weights take more than a share of the L2 that the activations leave.
-
-    They load each weight once, and L2 holds the blocks of several tiles.
-    """
-    result = []
-    for plan, room in zip(plans, weight_room(network, target), strict=True):
-        sizes = [len(block) for block in plan.weights]
-        small = not sizes or sum(sizes) <= room // share
-        if small or (plan.tiling.weights_once and max(sizes) <= room // BLOCKS_IN_L2):
-            result.append(plan)
-            continue
-        tiling = tile_layer(plan.layer, plan.kernel, target, stream_bytes=max(room, 0) // BLOCKS_IN_L2)
-        weights = pack_weight_blocks(plan.layer, plan.kernel, tiling)
-        result.append(LayerPlan(plan.layer, plan.kernel, tiling, weights))
-    return result
-
-
-def _layer_loads(plans: list[LayerPlan]) -> list[LayerLoad]:
-    return [
-        LayerLoad(tuple(map(len, plan.weights)), plan.tiling.weights_once, plan.tiling.cycles.total)
-        for plan in plans
-    ]
-
-
-def _fits(network: Network, plans: list[LayerPlan], target: Target) -> bool:
-    """Whether the network fits L2 of a target that differs in nothing else, tiled for that."""
-    return fits_l2(network, _layer_loads(_stream_large_weights(network, plans, target)), target)
 
 
 def _tested_kernel(layer: Layer, target: Target) -> Kernel:
@@ -239,7 +187,8 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
     tiling: LayerTiling = plan.tiling
     return LayerReport(
         name=plan.layer.name,
-        kernel=plan.kernel.function,
+        parts=tuple(part.name for part in plan.layer.parts),
+        kernel=" + ".join(plan.kernel.functions),
         tile=(tiling.rows, tiling.columns, tiling.channels),
         tiles=tiling.tiles,
         loop_order=tiling.loop_order,

@@ -22,7 +22,8 @@ from typing import Any
 
 from ortools.sat.python import cp_model
 
-from fbcompile.lowering.memory import ALIGNMENT, Buffer, MemoryProblem, Placement, aligned
+from fbcompile.lowering.arena import ALIGNMENT, Buffer, aligned
+from fbcompile.lowering.memory import MemoryProblem, Placement
 
 WINDOW = 24
 """Reads that are planned anew at a time."""
@@ -30,8 +31,8 @@ LOOK_AHEAD = 32
 """A read starts at most this many moments before its slice is used."""
 WINDOWS = 6
 """Searched at most, from where L2 is to be filled for the critical reads."""
-WORK_LIMIT = 0.05
-"""Deterministic time of a window; about seconds of a fast core."""
+WORK_LIMIT = 0.02
+"""Deterministic time of a window: with all windows about half of the wall time on a 2 GHz core."""
 WALL_SECONDS = 1.8
 """Of all windows, for machines so slow that they cannot do the work in time."""
 CYCLES = 64

@@ -111,6 +111,11 @@ class Layer:
     shape: LayerShape
 
     @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers of the integer model that this one computes: itself, unless it is fused of several."""
+        return (self,)
+
+    @property
     def bits(self) -> LayerBits:
         """Precisions, as in the latency table."""
         second = self.inputs[1].bits if len(self.inputs) > 1 else 0
@@ -136,6 +141,27 @@ class WeightedLayer(Layer):
         """Precisions, as in the latency table."""
         first = self.inputs[0]
         return LayerBits(first.bits, first.signed, self.weight_bits, self.output.bits)
+
+
+@dataclasses.dataclass(frozen=True)
+class FusedLayer(WeightedLayer):
+    """A depthwise convolution whose output only the following pointwise convolution reads, as one layer.
+
+    ``inputs`` are those of the depthwise layer; all else (output, weights, requantization) is the pointwise
+    layer's. ``shape`` is the depthwise layer's window with the pointwise layer's output channels.
+
+    Attributes:
+        first: The depthwise layer.
+        second: The pointwise layer.
+    """
+
+    first: WeightedLayer
+    second: WeightedLayer
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """Both layers, in order of execution."""
+        return (self.first, self.second)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fbcompile.lowering.kernels import Kernel
+from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
 from fbcompile.lowering.network import Layer
-from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes, weight_block
+from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -241,7 +241,8 @@ def candidate_costs(
     if stream_bytes is not None:
         small = [n for n in channels if weight_block(layer, kernel, n).bytes <= stream_bytes]
         channels = small or [min(channels)]
-    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels, 2 if stream_bytes is None else 1)
+    stationary = _loop_orders(kernel, stream_bytes is not None)
+    grid = _grid(geometry, _column_sizes(geometry, all_columns), channels, stationary)
     weight_sizes, all_weights = _weight_bytes(layer, kernel, channels)
     source = _input_operand(grid, dma)
     weights = _weight_operand(grid, dma, all_weights[grid.pick])
@@ -249,9 +250,12 @@ def candidate_costs(
     every, extra = (a + b for a, b in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True))
     sizes = _buffer_sizes(grid, channels, source, weight_sizes[grid.pick])
     used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
+    resident = kernel.resident_bytes(layer)
     traffic = sum(
-        (operand.loads * operand.bytes for operand in (source, weights, target)), np.zeros(used.shape)
+        (operand.loads * operand.bytes for operand in (source, weights, target)),
+        np.full(used.shape, float(resident)),
     )
+    first_load = resident / dma.bytes_per_cycle + (dma.startup_cycles if resident else 0.0)
     return Candidates(
         rows=grid.sizes[0],
         columns=grid.sizes[1],
@@ -263,7 +267,7 @@ def candidate_costs(
         every_load=every,
         outer_load=extra,
         store=target.cycles,
-        overhead=_overhead(grid, source, target) + CONTENTION * traffic / dma.bytes_per_cycle,
+        overhead=_overhead(grid, source, target) + first_load + CONTENTION * traffic / dma.bytes_per_cycle,
         l1_bytes=used,
         traffic_bytes=np.rint(traffic).astype(np.int64),
         sizes=sizes,
@@ -277,9 +281,20 @@ def _overhead(grid: _Grid, *operands: _Operand) -> Numbers:
     return LAYER_CYCLES + loop + grid.tiles * TILE_CYCLES + rows * COPY_CYCLES
 
 
-def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int], orders: int) -> _Grid:
+def _loop_orders(kernel: Kernel, weights_once: bool) -> tuple[bool, ...]:
+    """Whether weights may be the outer loop; a fused kernel would compute its first part again for each."""
+    if isinstance(kernel, FusedKernel):
+        return (False,)
+    return (True,) if weights_once else (True, False)
+
+
+def _grid(
+    geometry: LayerGeometry, columns: list[int], channels: list[int], stationary: tuple[bool, ...]
+) -> _Grid:
     rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
-    r, k, c, order, buffering = np.indices((len(rows), len(columns), len(channels), orders, 2)).reshape(5, -1)
+    r, k, c, order, buffering = np.indices(
+        (len(rows), len(columns), len(channels), len(stationary), 2)
+    ).reshape(5, -1)
     row_tiles, row_sum, row_largest = _axis_numbers(geometry.rows, rows)
     column_tiles, column_sum, column_largest = _axis_numbers(geometry.columns, columns)
     size_channels = np.array(channels)[c]
@@ -291,7 +306,7 @@ def _grid(geometry: LayerGeometry, columns: list[int], channels: list[int], orde
         input_rows=(row_sum[r], row_largest[r]),
         input_columns=(column_sum[k], column_largest[k]),
         pick=c,
-        stationary=order == 0,
+        stationary=np.array(stationary)[order],
         double=buffering == 0,
     )
 

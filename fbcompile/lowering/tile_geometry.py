@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fbcompile.lowering.kernels import Kernel, is_depthwise
+from fbcompile.lowering.kernels import is_depthwise
 from fbcompile.lowering.network import AddLayer, AveragePoolLayer, ConcatLayer, Layer, Tensor, WeightedLayer
 
 ALIGNMENT = 16
@@ -96,35 +96,6 @@ class LayerGeometry:
         if self.family == "dense":
             return self.inputs[0].pixel_bytes
         return slice_bytes(channels, self.inputs[0].bits)
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightBlock:
-    """What a tile of output channels needs, contiguous in L3, L2 and L1: weights | scales | addends.
-
-    Attributes:
-        scales_at: Offset of the scales.
-        addends_at: Offset of the addends.
-        bytes: Size, a multiple of 8, as both offsets are: addends may be 64-bit numbers.
-    """
-
-    scales_at: int = 0
-    addends_at: int = 0
-    bytes: int = 0
-
-
-def weight_block(layer: Layer, kernel: Kernel, channels: int) -> WeightBlock:
-    """Layout of the block of ``channels`` output channels; all zeros for layers without weights."""
-    if not isinstance(layer, WeightedLayer) or channels == 0:
-        return WeightBlock()
-    scales_at = _multiple_of_8(kernel.weight_bytes(layer, channels))
-    addends_at = scales_at + 8 * channels
-    addend = 8 if layer.requantization.wide else 4
-    return WeightBlock(scales_at, addends_at, _multiple_of_8(addends_at + addend * channels))
-
-
-def _multiple_of_8(size: int) -> int:
-    return -(-size // 8) * 8
 
 
 def slice_bytes(channels: int, bits: int) -> int:

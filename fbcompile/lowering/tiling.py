@@ -13,20 +13,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from fbcompile.errors import DoesNotFitError
-from fbcompile.lowering.kernels import Kernel, Tile
+from fbcompile.lowering.kernels import Kernel, Tile, weight_block
 from fbcompile.lowering.network import ConcatLayer, Layer
 from fbcompile.lowering.tile_cost import Candidates, DmaCost, candidate_costs
-from fbcompile.lowering.tile_geometry import (
-    GUARD_BYTES,
-    LayerGeometry,
-    Span,
-    layer_geometry,
-    padded_bytes,
-    weight_block,
-)
+from fbcompile.lowering.tile_geometry import GUARD_BYTES, LayerGeometry, Span, layer_geometry, padded_bytes
 from fbcompile.targets.target import Target
 
 LoopOrder: TypeAlias = Literal["weight_stationary", "activation_stationary"]
@@ -39,7 +33,8 @@ class L1Buffer:
     """One buffer of a layer in L1.
 
     Attributes:
-        name: ``input_0``.., ``output``, ``weights`` (with scales and addends), ``scratch``.
+        name: ``input_0``.., ``output``, ``weights`` (with scales and addends), ``scratch``; of fused layers
+            also ``middle``, ``first_weights``, ``first_scratch``.
         offset: Bytes from the start of the L1 arena.
         bytes: Size of one copy, a multiple of 16; the guard follows each copy.
         copies: 2 if double buffered.
@@ -188,13 +183,33 @@ class _Search:
         total = 0.0
         for height, height_count in _parts(self.geometry.rows.output_size, rows):
             for width, width_count in _parts(self.geometry.columns.output_size, columns):
+                tile = self.tile(height, width, channels)
+                once = self.kernel.plane_cycles(self.layer, tile, self.target.cores)
+                total += height_count * width_count * once
                 for depth, depth_count in _parts(self.geometry.output.channels, channels):
                     total += height_count * width_count * depth_count * self.cycles(height, width, depth)
         return total
 
-    def scratch_bytes(self, rows: int, columns: int, channels: int) -> int:
-        """Scratch of one tile, at least 0."""
-        return self.kernel.scratch_bytes(self.layer, self.tile(rows, columns, channels), self.target.cores)
+    def own_buffers(self, rows: int, columns: int, channels: int) -> dict[str, int]:
+        """Bytes of the buffers that only the kernel asks for, scratch last.
+
+        The rests count too: a kernel may cut a smaller tile otherwise, and need more for that.
+        """
+        cores = self.target.cores
+        largest: dict[str, int] = {}
+        for tile in self._tiles(rows, columns, channels):
+            scratch = {"scratch": self.kernel.scratch_bytes(self.layer, tile, cores)}
+            for name, size in (self.kernel.extra_buffers(self.layer, tile, cores) | scratch).items():
+                largest[name] = max(largest.get(name, 0), size)
+        return largest
+
+    def _tiles(self, rows: int, columns: int, channels: int) -> Iterator[Tile]:
+        """One of each size."""
+        geometry = self.geometry
+        for height, _ in _parts(geometry.rows.output_size, rows):
+            for width, _ in _parts(geometry.columns.output_size, columns):
+                for depth, _ in _parts(geometry.output.channels, channels):
+                    yield self.tile(height, width, depth)
 
 
 def _parts(total: int, size: int) -> list[tuple[int, int]]:
@@ -248,43 +263,47 @@ def tile_layer(
 
 def _best(
     search: _Search, candidates: Candidates, l1_bytes: int
-) -> tuple[tuple[int, float, float, int] | None, int]:
-    """Index, cycles, compute cycles and scratch of the best candidate; and the least bytes any needs."""
+) -> tuple[tuple[int, float, float] | None, int]:
+    """Index, cycles and compute cycles of the best candidate; and the least bytes any needs."""
     geometry = search.geometry
-    whole = search.cycles(geometry.rows.output_size, geometry.columns.output_size, geometry.output.channels)
+    whole = search.layer_cycles(
+        geometry.rows.output_size, geometry.columns.output_size, geometry.output.channels
+    )
     bounds = candidates.totals(whole)
-    best: tuple[int, float, float, int] | None = None
+    best: tuple[int, float, float] | None = None
     needed = 0
     evaluated = 0
     for index in candidates.order(bounds, l1_bytes):
         if best is not None and (bounds[index] >= best[1] or evaluated >= _EVALUATIONS):
             break
         shape = candidates.shape(index)
-        scratch = search.scratch_bytes(*shape)
-        if candidates.l1_bytes[index] + padded_bytes(scratch) > l1_bytes:
+        if candidates.l1_bytes[index] + _padded_sum(search.own_buffers(*shape)) > l1_bytes:
             continue
         evaluated += 1
         compute = search.layer_cycles(*shape)
         total = candidates.total(index, compute)
         if best is None or total < best[1]:
-            best = (index, total, compute, scratch)
+            best = (index, total, compute)
     if best is None:
         index = int(candidates.l1_bytes.argmin())
-        needed = int(candidates.l1_bytes[index]) + padded_bytes(
-            search.scratch_bytes(*candidates.shape(index))
-        )
+        needed = int(candidates.l1_bytes[index]) + _padded_sum(search.own_buffers(*candidates.shape(index)))
     else:
         candidates.bound = float(min(best[1], bounds[index]))
     return best, needed
 
 
+def _padded_sum(buffers: dict[str, int]) -> int:
+    return sum(map(padded_bytes, buffers.values()))
+
+
 def _describe(
-    search: _Search, candidates: Candidates, index: int, total: float, compute: float, scratch: int
+    search: _Search, candidates: Candidates, index: int, total: float, compute: float
 ) -> LayerTiling:
     rows, columns, channels = candidates.shape(index)
     buffers: list[L1Buffer] = []
     offset = 0
-    for name, size, copies in [*candidates.buffers(index), ("scratch", scratch, 1)]:
+    own = [(name, size, 1) for name, size in search.own_buffers(rows, columns, channels).items()]
+    for name, size, copies in [*candidates.buffers(index), *own]:
         if size == 0:
             continue
         buffers.append(L1Buffer(name, offset, padded_bytes(size) - GUARD_BYTES, copies))
@@ -309,4 +328,6 @@ def _describe(
 
 def _once_bytes(layer: Layer, kernel: Kernel) -> int:
     activations = sum(tensor.bytes for tensor in layer.inputs) + layer.output.bytes
-    return activations + weight_block(layer, kernel, layer.output.channels).bytes
+    return (
+        activations + kernel.resident_bytes(layer) + weight_block(layer, kernel, layer.output.channels).bytes
+    )

@@ -170,7 +170,7 @@ def _lower(state: RunState) -> str:
 
     if state.network is None:
         state.network = read_integer_model(state.model)
-    state.lowering = lower(state.network, state.target, state.folder.partial / "c")
+    state.lowering = lower(state.network, state.target, state.folder.partial / "c", fuse=state.options.fuse)
     report = state.lowering
     return f"L2 peak {report.l2_bytes:,} B, weights {report.l3_bytes:,} B in L3"
 

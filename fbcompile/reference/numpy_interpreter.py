@@ -7,6 +7,7 @@ Products are summed by float64 matrix products, which is exact because every par
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -33,14 +34,14 @@ def run_numpy(network: Network, x: npt.NDArray[np.integer[npt.NBitBase]] | IntAr
         x: Input integers (N, C, H, W), or (N, F) for a flat input.
 
     Returns:
-        int64 arrays by tensor name, the input included: (N, C, H, W), or (N, F) for the outputs of linear
-        layers and flat inputs.
+        int64 arrays by tensor name, the input and what lies within fused layers included: (N, C, H, W), or
+        (N, F) for the outputs of linear layers and flat inputs.
 
     Raises:
         InternalError: The input is not of the input tensor's shape and type, or a layer is of no known class.
     """
     tensors: dict[str, IntArray] = {network.input.name: _check_input(network.input, np.asarray(x))}
-    for layer in network.layers:
+    for layer in itertools.chain.from_iterable(layer.parts for layer in network.layers):
         inputs = [tensors[tensor.name] for tensor in layer.inputs]
         tensors[layer.output.name] = _run(layer, inputs)
     return tensors

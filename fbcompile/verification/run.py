@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fbcompile.errors import NumericsError, UsageError
 from fbcompile.lowering.network import IntArray, Network, Tensor
 from fbcompile.lowering.packing import pack_tensor, unpack_tensor
+from fbcompile.lowering.program import program_network
 from fbcompile.targets.target import Target
 from fbcompile.verification.gvsoc import GvsocInstall, run_on_gvsoc
 
@@ -27,9 +28,10 @@ class ProgramRun:
     """What one execution of the program gave.
 
     Attributes:
-        network: The network that ran.
+        network: The layers of the program; some may be fused.
         images: Number of inputs, n.
-        trace: All layer outputs, packed: n times every layer in order.
+        trace: All layer outputs, packed: n times every layer in order; with the tensors within fused layers
+            if the program was built to trace them.
         cycles: int64 array (n, layers, 4) with the columns ``PROFILE_FIELDS``; zeros on the host.
         stdout: What the program printed.
     """
@@ -40,15 +42,28 @@ class ProgramRun:
     cycles: npt.NDArray[np.int64]
     stdout: str
 
+    @property
+    def traced(self) -> Network:
+        """The layers whose outputs are in the trace."""
+        parts = parts_network(self.network)
+        return parts if len(self.trace) == self.images * trace_bytes(parts) else self.network
+
     def tensors(self, image: int) -> dict[str, IntArray]:
         """Layer outputs of one image: arrays (1, C, H, W) by tensor name."""
         result = {}
-        offset = image * trace_bytes(self.network)
-        for layer in self.network.layers:
+        traced = self.traced
+        offset = image * trace_bytes(traced)
+        for layer in traced.layers:
             data = self.trace[offset : offset + layer.output.bytes]
             result[layer.output.name] = unpack_tensor(data, layer.output).astype(np.int64)[np.newaxis]
             offset += layer.output.bytes
         return result
+
+
+def parts_network(network: Network) -> Network:
+    """The network with no layer fused."""
+    parts = tuple(part for layer in network.layers for part in layer.parts)
+    return dataclasses.replace(network, layers=parts)
 
 
 def trace_bytes(network: Network) -> int:
@@ -151,7 +166,7 @@ def _run(
     execute: Callable[[], str], project: Path, network: Network, inputs: IntArray, work_dir: Path
 ) -> ProgramRun:
     write_files(work_dir, project, network, inputs)
-    return read_results(work_dir, network, int(inputs.shape[0]), execute())
+    return read_results(work_dir, program_network(network, project), int(inputs.shape[0]), execute())
 
 
 def write_files(work_dir: Path, project: Path, network: Network, inputs: IntArray) -> None:
@@ -175,29 +190,30 @@ def read_results(work_dir: Path, network: Network, images: int, stdout: str) -> 
 
     Args:
         work_dir: The program's working directory.
-        network: The network that ran.
+        network: The layers of the program.
         images: Number of inputs.
         stdout: What the program printed.
 
     Raises:
         NumericsError: A file is missing, short or long.
     """
-    trace = _read_exactly(work_dir / "trace.bin", images * trace_bytes(network), stdout)
+    sizes = [images * trace_bytes(traced) for traced in (network, parts_network(network))]
+    trace = _read_exactly(work_dir / "trace.bin", sizes, stdout)
     layers, fields = len(network.layers), len(PROFILE_FIELDS)
-    profile = _read_exactly(work_dir / "profile.bin", images * layers * fields * 4, stdout)
+    profile = _read_exactly(work_dir / "profile.bin", [images * layers * fields * 4], stdout)
     cycles = np.frombuffer(profile, dtype="<u4").reshape(images, layers, fields).astype(np.int64)
     return ProgramRun(network, images, trace, cycles, stdout)
 
 
-def _read_exactly(path: Path, size: int, stdout: str) -> bytes:
+def _read_exactly(path: Path, sizes: list[int], stdout: str) -> bytes:
     if not path.is_file():
         raise NumericsError(
             f"the program wrote no {path.name}", why=f"it printed: {stdout[-500:] or 'nothing'}", where=_WHERE
         )
     data = path.read_bytes()
-    if len(data) != size:
+    if len(data) not in sizes:
         raise NumericsError(
-            f"{path.name} has {len(data)} bytes instead of {size}",
+            f"{path.name} has {len(data)} bytes instead of {sizes[0]}",
             why=f"the program printed: {stdout[-500:] or 'nothing'}",
             where=_WHERE,
         )

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from fbcompile.errors import NumericsError, UsageError
 from fbcompile.lowering.network import IntArray, Network
+from fbcompile.lowering.program import program_network
 from fbcompile.reference.onnxruntime_runner import OnnxRuntimeRunner
 from fbcompile.targets.target import Target
 from fbcompile.verification.build import Build, build_project, copy_project
@@ -63,7 +64,7 @@ class LayerCheck:
     Attributes:
         layer: Name.
         tensor: Name of its output in the ONNX model.
-        elements: Elements of one image.
+        elements: Elements of one image, with those of the tensor within a fused layer.
         cycles: On GVSOC, mean over the images; None if GVSOC did not run.
     """
 
@@ -81,18 +82,18 @@ class VerificationReport:
         host_images: Images that were compared with the host C; 0 if it did not run.
         sanitized: True if address and undefined-behaviour sanitizers were on.
         gvsoc_images: Images that were compared with GVSOC; 0 if it did not run.
-        layers: In execution order.
+        elements: Elements compared in all. Those within fused layers are compared where the program was built
+            to trace them: on the host, with sanitizers.
+        tensors: Layers of the integer model whose outputs were compared.
+        layers: Of the program, in execution order.
     """
 
     host_images: int
     sanitized: bool
     gvsoc_images: int
+    elements: int
+    tensors: int
     layers: tuple[LayerCheck, ...]
-
-    @property
-    def elements(self) -> int:
-        """Elements compared in all."""
-        return (self.host_images + self.gvsoc_images) * sum(layer.elements for layer in self.layers)
 
     @property
     def cycles(self) -> Cycles | None:
@@ -129,7 +130,7 @@ class VerificationReport:
         missing = "" if self.gvsoc_images else "; GVSOC did not run"
         return (
             f"onnxruntime = {' = '.join(engines)}{missing}: "
-            f"{self.elements} elements of {len(self.layers)} layers equal"
+            f"{self.elements} elements of {self.tensors} layers equal"
         )
 
 
@@ -203,7 +204,7 @@ def verify(
             runs.append(("GVSOC", simulated))
         say(0.7, "onnxruntime: comparing every element of every layer")
         _compare_all(network, integer_model, inputs, runs)
-    return _report(network, runs, sanitize)
+    return _report(program_network(network, c_dir), runs, sanitize)
 
 
 def _compare_all(
@@ -221,13 +222,11 @@ def _compare_all(
             one = {name: array[offset : offset + 1] for name, array in expected.items()}
             for engine, run in runs:
                 if image < run.images:
-                    _require_equal(network, one, run, image, engine)
+                    _require_equal(one, run, image, engine)
 
 
-def _require_equal(
-    network: Network, expected: dict[str, IntArray], run: ProgramRun, image: int, engine: str
-) -> None:
-    difference = first_difference(expected, run.tensors(image), network)
+def _require_equal(expected: dict[str, IntArray], run: ProgramRun, image: int, engine: str) -> None:
+    difference = first_difference(expected, run.tensors(image), run.traced)
     if difference is not None:
         _, c, h, w = difference.index
         named = dataclasses.replace(difference, index=(image, c, h, w))
@@ -247,10 +246,15 @@ def _report(network: Network, runs: list[tuple[str, ProgramRun]], sanitize: bool
         cycles = None
         if simulated is not None:
             cycles = Cycles(*(int(value) for value in simulated.cycles[:, index].mean(axis=0)))
-        checks.append(LayerCheck(layer.name, layer.output.name, layer.output.elements, cycles))
+        elements = sum(part.output.elements for part in layer.parts)
+        checks.append(LayerCheck(layer.name, layer.output.name, elements, cycles))
     return VerificationReport(
         host_images=0 if host is None else host.images,
         sanitized=host is not None and sanitize,
         gvsoc_images=0 if simulated is None else simulated.images,
+        elements=sum(
+            run.images * sum(layer.output.elements for layer in run.traced.layers) for _, run in runs
+        ),
+        tensors=len({layer.output.name for _, run in runs for layer in run.traced.layers}),
         layers=tuple(checks),
     )

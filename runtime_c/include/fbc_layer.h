@@ -23,6 +23,7 @@ typedef struct {
     uint32_t compute_cycles;  /* out: inside kernels */
     uint32_t dma_wait_cycles; /* out: waiting for transfers between L2 and L1 */
     uint32_t l3_wait_cycles;  /* out: waiting for weights from L3 */
+    uint8_t *middle;          /* in L2: the tensor within a fused layer (builds with FBC_TRACE only) */
     uint32_t guard_broken;    /* out: 1 if a guard zone was overwritten (builds with FBC_GUARD only) */
     uint32_t broken_rule;     /* out: fbc_rule that a kernel's arguments broke (builds with FBC_CHECK only) */
 } fbc_layer_args;
@@ -101,6 +102,10 @@ static inline void fbc_wait_copies(fbc_layer_args *layer, uint32_t group) {
 
 #ifndef FBC_GUARD
 #define FBC_GUARD 0 /* 1: fill the zones between L1 buffers and check them after each layer */
+#endif
+
+#ifndef FBC_TRACE
+#define FBC_TRACE 0 /* 1: fused layers also write the tensor in their middle to L2 */
 #endif
 
 #ifndef FBC_CHECK

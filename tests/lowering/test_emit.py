@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fbcompile.errors import InternalError
-from fbcompile.lowering.emit import pack_weight_blocks
 from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import choose_kernel
+from fbcompile.lowering.layer_plan import pack_weight_blocks
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import Network
 from fbcompile.lowering.tiling import tile_layer
@@ -37,7 +37,7 @@ def test_files_are_those_of_the_contract(lowering, tmp_path):
     names = {layer.name for layer in network.layers}
     expected = {"Makefile", "hex/weights.bin", "inc/network.h", "src/network.c", "runtime/fbc_main.c"}
     assert expected | {f"src/{n}.c" for n in names} | {f"inc/{n}.h" for n in names} <= files
-    assert all(re.match(r"Makefile|(src|inc|hex|runtime)/", name) for name in files)
+    assert all(re.match(r"Makefile|program.json|(src|inc|hex|runtime)/", name) for name in files)
 
 
 def test_network_header_says_sizes(lowering, tmp_path):

@@ -217,7 +217,11 @@ def test_a_combination_without_a_kernel_is_named(monkeypatch):
 def test_every_combination_of_widths_has_a_kernel_that_takes_it(op, isa, wide):
     for activation, weight, output in itertools.product(WIDTHS, WIDTHS, OUTPUT_WIDTHS):
         groups = 8 if op == "depthwise" else 1
-        layer = make_layer(op, channels=(8, 8), groups=groups, bits=(activation, weight, output), wide=wide)
+        window = (
+            {"kernel": 6, "pad": 0} if op == "linear" else {}
+        )  # a linear layer's window is its whole input
+        bits = (activation, weight, output)
+        layer = make_layer(op, channels=(8, 8), groups=groups, bits=bits, wide=wide, **window)
         kernel = choose_kernel(layer, target(isa))
         assert activation in kernel.activation_widths
         assert weight in kernel.weight_widths

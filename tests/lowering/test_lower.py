@@ -14,10 +14,11 @@ from fbcompile.lowering.kernels import choose_kernel
 from fbcompile.lowering.lower import LoweringReport, lower
 from fbcompile.lowering.network import Network
 from fbcompile.lowering.packing import pack_tensor, unpack_tensor
+from fbcompile.lowering.program import program_network
 from fbcompile.lowering.tiling import tile_layer
 from fbcompile.reference.numpy_interpreter import run_numpy
 from fbcompile.verification.gvsoc import find_gvsoc
-from fbcompile.verification.run import run_gvsoc_program
+from fbcompile.verification.run import run_gvsoc_program, trace_bytes
 
 LATE_COPIES = Path(__file__).parent / "late_copies.c"
 
@@ -39,8 +40,10 @@ def smallest_l1(network: Network, lowering, **options) -> int:
     return needed
 
 
-def differences(network: Network, x: np.ndarray, trace: bytes) -> list[str]:
+def differences(project: Path, network: Network, x: np.ndarray, trace: bytes) -> list[str]:
     expected = run_numpy(network, x)
+    if len(trace) != len(x) * trace_bytes(network):
+        network = program_network(network, project)
     offset = 0
     wrong = []
     for image in range(len(x)):
@@ -64,7 +67,8 @@ def run_program(project: Path, program: str, network: Network, x: np.ndarray, wo
         [project / program], cwd=work, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, f"status {done.returncode}: {done.stdout}{done.stderr}"
-    assert (work / "profile.bin").read_bytes() == bytes(len(x) * len(network.layers) * 16)
+    layers = program_network(network, project).layers
+    assert (work / "profile.bin").read_bytes() == bytes(len(x) * len(layers) * 16)
     return (work / "trace.bin").read_bytes()
 
 
@@ -93,7 +97,7 @@ def test_random_networks_equal_the_reference(seed, slack, options, lowering, mak
     x = builder.inputs(2)
     program = "build/host_sanitize/network" if sanitize else "build/host/network"
     trace = run_program(project, program, network, x, tmp_path / "run")
-    assert differences(network, x, trace) == []
+    assert differences(tmp_path / "c", network, x, trace) == []
 
 
 def mixed_network(lowering):
@@ -121,7 +125,7 @@ def test_many_tiles_in_every_direction(lowering, make, tmp_path):
     make(tmp_path / "c", "host")
     x = builder.inputs(3)
     trace = run_program(tmp_path / "c", "build/host/network", network, x, tmp_path / "run")
-    assert differences(network, x, trace) == []
+    assert differences(tmp_path / "c", network, x, trace) == []
 
 
 def test_a_write_outside_of_a_buffer_is_seen(lowering, make, tmp_path):
@@ -153,7 +157,7 @@ def test_a_wrong_weight_is_seen(lowering, make, tmp_path):
     weights.write_bytes(data)
     x = builder.inputs(1)
     trace = run_program(tmp_path / "c", "build/host/network", network, x, tmp_path / "run")
-    assert "image 0, Layer0" in differences(network, x, trace)
+    assert "image 0, Layer0" in differences(tmp_path / "c", network, x, trace)
 
 
 L2_OF_LARGE_WEIGHTS = 14_000
@@ -174,7 +178,7 @@ def test_weights_larger_than_l2(lowering, make, tmp_path):
         make(tmp_path / "c", "clean")
         make(tmp_path / "c", "host", "SANITIZE=1", platform)
         trace = run_program(tmp_path / "c", "build/host_sanitize/network", network, x, tmp_path / "run")
-        assert differences(network, x, trace) == []
+        assert differences(tmp_path / "c", network, x, trace) == []
 
 
 @pytest.mark.parametrize("seed", [83, 103, 113, "large"])
@@ -209,7 +213,7 @@ def test_a_layer_that_skips_its_slice_is_seen(lowering, make, tmp_path):
     make(tmp_path / "c", "host", "PLATFORM_SOURCES=late_copies.c")
     x = builder.inputs(1)
     trace = run_program(tmp_path / "c", "build/host/network", network, x, tmp_path / "run")
-    assert "image 0, Layer0" in differences(network, x, trace)
+    assert "image 0, Layer0" in differences(tmp_path / "c", network, x, trace)
 
 
 def test_l2_that_forbids_prefetch(lowering, make, tmp_path):
@@ -228,7 +232,7 @@ def test_l2_that_forbids_prefetch(lowering, make, tmp_path):
     make(tmp_path / "c", "host", "PLATFORM_SOURCES=late_copies.c")
     x = builder.inputs(2)
     trace = run_program(tmp_path / "c", "build/host/network", network, x, tmp_path / "run")
-    assert differences(network, x, trace) == []
+    assert differences(tmp_path / "c", network, x, trace) == []
 
 
 def min_l2(network: Network, lowering, tmp_path: Path, roomy: LoweringReport) -> int:
@@ -252,7 +256,7 @@ def test_single_layer_network(lowering, make, tmp_path):
     make(tmp_path / "c", "host")
     x = builder.inputs(1)
     trace = run_program(tmp_path / "c", "build/host/network", network, x, tmp_path / "run")
-    assert differences(network, x, trace) == []
+    assert differences(tmp_path / "c", network, x, trace) == []
 
 
 def test_program_says_what_is_missing(lowering, make, tmp_path):
@@ -325,7 +329,7 @@ def test_on_gvsoc(isa, lowering, make, gvsoc_home, tmp_path):
     x = builder.inputs(2)
     program = tmp_path / "c/build/gvsoc/network.elf"
     run = run_gvsoc_program(install, target, program, tmp_path / "c", network, x, tmp_path / "run")
-    assert differences(network, x, run.trace) == []
+    assert differences(tmp_path / "c", network, x, run.trace) == []
     total, parts = run.cycles[..., 0], run.cycles[..., 1:].sum(axis=-1)
     assert (run.cycles[..., 1] > 0).all()
     assert (parts <= total).all()

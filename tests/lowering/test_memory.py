@@ -9,18 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbcompile.errors import DoesNotFitError, InternalError
-from fbcompile.lowering.memory import (
-    Buffer,
-    LayerLoad,
-    MemoryPlan,
-    activation_buffers,
-    aligned,
-    live_bytes,
-    memory_problem,
-    peak,
-    place,
-    plan_memory,
-)
+from fbcompile.lowering.arena import Buffer, activation_buffers, aligned, live_bytes, peak, place
+from fbcompile.lowering.memory import LayerLoad, MemoryPlan, memory_problem, plan_memory
 from fbcompile.lowering.network import Network
 
 STEPS = 12

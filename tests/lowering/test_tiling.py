@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from fbcompile.errors import DoesNotFitError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.kernels import choose_kernel
+from fbcompile.lowering.kernels import Kernel, Tile, choose_kernel, weight_block
 from fbcompile.lowering.tile_cost import balanced_sizes
-from fbcompile.lowering.tile_geometry import Axis, padded_bytes, weight_block
+from fbcompile.lowering.tile_geometry import Axis, padded_bytes
 from fbcompile.lowering.tiling import LayerTiling, channel_granule, tile_layer
 
 BITS = st.sampled_from([8, 4, 2])
@@ -146,6 +146,52 @@ def test_any_layer(lowering, data, l1_bytes, rate):
     traffic = counted_traffic(tiling, layer, kernel)
     assert tiling.traffic_bytes <= traffic <= tiling.traffic_bytes * 1.02 + 2 * tiling.tiles
     assert 0 <= tiling.gap < 1
+
+
+def check_scratch(tiling: LayerTiling, layer, kernel, cores: int) -> None:
+    """Every tile, rests included, has the scratch that its kernel asks for."""
+    geometry, scratch = tiling.geometry, tiling.buffer("scratch")
+    for rows, columns, channels in itertools.product(
+        geometry.rows.tiles(tiling.rows), geometry.columns.tiles(tiling.columns), tiling.channel_spans()
+    ):
+        tile = Tile(
+            geometry.rows.input_span(rows.first, rows.count).count,
+            geometry.columns.input_span(columns.first, columns.count).count,
+            channels.count if geometry.family == "channelwise" else layer.inputs[0].channels,
+            rows.count,
+            columns.count,
+            channels.count,
+        )
+        assert kernel.scratch_bytes(layer, tile, cores) <= (0 if scratch is None else scratch.bytes)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.integers(4_000, 60_000), st.sampled_from(["xpulpv2", "xpulpnn"]))
+def test_every_tile_has_the_scratch_it_needs(lowering, data, l1_bytes, isa):
+    layer = data.draw(layers(lowering))
+    target = lowering.target(l1_bytes=l1_bytes, isa=isa)
+    kernel = choose_kernel(layer, target)
+    try:
+        tiling = tile_layer(layer, kernel, target)
+    except DoesNotFitError:
+        return
+    check_scratch(tiling, layer, kernel, target.cores)
+
+
+def test_a_rest_may_need_more_scratch_than_a_full_tile(lowering):
+    class MoreForLess(Kernel):
+        """Wants the more scratch the fewer rows a tile has."""
+
+        def scratch_bytes(self, layer, tile, cores):
+            return 4000 - 100 * tile.output_height
+
+    builder = lowering.builder(1, 64, 40, 41)
+    builder.conv(0, depthwise=True)
+    layer, target = builder.layers[0], lowering.target(l1_bytes=30_000)
+    kernel = MoreForLess(**vars(choose_kernel(layer, target)))
+    tiling = tile_layer(layer, kernel, target)
+    assert tiling.geometry.rows.output_size % tiling.rows != 0
+    check_scratch(tiling, layer, kernel, target.cores)
 
 
 def exact_cost(tiling: LayerTiling, layer, kernel, target) -> float:

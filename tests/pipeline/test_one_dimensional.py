@@ -107,7 +107,7 @@ def test_every_execution_agrees(
         assert any(layer.tiles > 1 for layer in state.lowering.layers)
 
     inputs = verification_inputs(network.input, 4, None, seed=1)
-    program = build_project(out / "c", Build.GVSOC)
+    program = build_project(out / "c", Build.GVSOC, variables={"TRACE": "1"})
     work = tmp_path / "work"
     work.mkdir()
     (work / "input.bin").write_bytes(pack_inputs(inputs, network.input))

@@ -25,7 +25,7 @@ CASES = {
     "tiled xpulpnn": ("xpulpnn", 4, 8, 17_000),
     "three cores": ("xpulpnn", 5, 3, 12_000),
     "tiled xpulpv2": ("xpulpv2", 4, 8, 17_000),
-    "smallest L1": ("xpulpv2", 2, 8, 3_000),
+    "smallest L1": ("xpulpv2", 2, 8, 4_600),
     "plain": ("rv32imc", 5, 1, 3_000),
 }
 """Target, seed, cores, bytes of L1: so few that layers need several tiles and double buffers."""
@@ -75,7 +75,7 @@ def _compile(folder: Path, case: str) -> Compiled:
     project = folder / "c"
     report = lower(network, target, project)
     assert sum(layer.tiles for layer in report.layers) > len(network.layers)
-    program = build_project(project, Build.GVSOC)
+    program = build_project(project, Build.GVSOC, variables={"TRACE": "1"})
     inputs = builder.inputs(2)
     work = folder / "work"
     work.mkdir()
@@ -105,7 +105,7 @@ def test_weights_larger_than_l2(tmp_path: Path) -> None:
     target = dataclasses.replace(load_target("xpulpnn"), l1_bytes=45_000, l2_bytes=14_000)
     report = lower(network, target, tmp_path / "c")
     assert sum(layer.weight_bytes > report.l2_bytes for layer in report.layers) == 3
-    program = build_project(tmp_path / "c", Build.GVSOC)
+    program = build_project(tmp_path / "c", Build.GVSOC, variables={"TRACE": "1"})
     inputs = builder.inputs(2)
     (tmp_path / "input.bin").write_bytes(pack_inputs(inputs, network.input))
     (tmp_path / "weights.bin").write_bytes((tmp_path / "c/hex/weights.bin").read_bytes())

@@ -84,7 +84,7 @@ class KernelObjects:
         if kept.is_dir():
             # Copies are newer than the sources, so make takes them.
             shutil.copytree(kept, objects, copy_function=shutil.copyfile)
-        program = build_project(project, build)
+        program = build_project(project, build, variables={"TRACE": "1"})
         kept.mkdir(parents=True, exist_ok=True)
         for compiled in objects.glob("*.o"):
             if not (kept / compiled.name).is_file():

@@ -22,7 +22,7 @@ from fbcompile.lowering.network import Layer, WeightedLayer
 from fbcompile.targets.target import Target
 
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
-    "conv": blocked.CANDIDATES,
+    "conv": (*linear.ONE_PIXEL, *blocked.CANDIDATES),
     "depthwise": (*depthwise.CANDIDATES, *blocked.CANDIDATES),
     "linear": linear.CANDIDATES,
     "add": elementwise.ADD,

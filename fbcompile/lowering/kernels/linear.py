@@ -6,7 +6,7 @@ import dataclasses
 
 from fbcompile.lowering.kernels.blocked import PORTABLE, BlockedKernel, blocked_candidates
 from fbcompile.lowering.kernels.candidate import Candidate
-from fbcompile.lowering.kernels.model import Cost, Tile, weighted
+from fbcompile.lowering.kernels.model import Cost, Tile, kernel_size, weighted
 from fbcompile.lowering.network import Layer
 
 
@@ -59,7 +59,7 @@ class LinearKernel(BlockedKernel):
 
 
 _VARIANTS = (
-    ("xpulpnn", "macload", 2, LinearCost(call=420)),
+    ("xpulpnn", "macload", 2, LinearCost(call=350)),
     ("xpulpnn", "macload", 4, LinearCost()),
     ("xpulpnn", "macload", 8, LinearCost()),
     ("xpulpv2", "blocked", 8, LinearCost(pair_word=18, group_word=9.5)),
@@ -69,7 +69,8 @@ _VARIANTS = (
 def _one_pixel(layer: Layer) -> bool:
     shape = layer.shape
     padded = shape.pad_top or shape.pad_left or shape.pad_bottom or shape.pad_right
-    return layer.output.height * layer.output.width == 1 and not padded
+    covers = kernel_size(weighted(layer)) == (layer.inputs[0].height, layer.inputs[0].width)
+    return covers and layer.output.height * layer.output.width == 1 and not padded
 
 
 def _linear(variant: str, width: int, cost: LinearCost) -> LinearKernel:
@@ -86,12 +87,12 @@ def _linear(variant: str, width: int, cost: LinearCost) -> LinearKernel:
     )
 
 
-CANDIDATES = (
-    *(
-        dataclasses.replace(candidate, predicates=(*candidate.predicates, _one_pixel))
-        for isa, variant, width, cost in _VARIANTS
-        for candidate in blocked_candidates(_linear(variant, width, cost), isa)
-    ),
-    Candidate(PORTABLE, isas=("portable",)),
+ONE_PIXEL = tuple(
+    dataclasses.replace(candidate, predicates=(*candidate.predicates, _one_pixel))
+    for isa, variant, width, cost in _VARIANTS
+    for candidate in blocked_candidates(_linear(variant, width, cost), isa)
 )
-"""Of linear layers: the narrowest dot product that holds activations and weights."""
+"""Of layers with one output pixel: the narrowest dot product that holds activations and weights."""
+
+CANDIDATES = (*ONE_PIXEL, Candidate(PORTABLE, isas=("portable",)))
+"""Of linear layers."""

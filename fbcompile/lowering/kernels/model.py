@@ -99,9 +99,18 @@ class Kernel:
     output_widths: tuple[int, ...] = OUTPUT_WIDTHS
     wide: bool = True
 
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """C functions that a layer with this kernel calls."""
+        return (self.function, self.prepare) if self.prepare else (self.function,)
+
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Bytes of scratch memory that one call needs; equals what the C side's size functions say."""
         return 0
+
+    def extra_buffers(self, layer: Layer, tile: Tile, cores: int) -> dict[str, int]:
+        """L1 buffers beside operands and scratch, by name: none, unless the kernel is fused of two."""
+        return {}
 
     def weight_bytes(self, layer: Layer, output_channels: int) -> int:
         """Bytes of the weights of that many output channels, which lie together; 0 without weights."""
@@ -111,6 +120,14 @@ class Kernel:
         if self.weight_layout == "depthwise":
             return output_channels * lane_bytes(height * width, layer.weight_bits)
         return output_channels * height * width * lane_bytes(dense_input_channels(layer), layer.weight_bits)
+
+    def resident_bytes(self, layer: Layer) -> int:
+        """Bytes of weights that stay in L1 for all tiles, in front of the blocks: 0, unless it is fused."""
+        return 0
+
+    def plane_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Cycles once per tile of the plane, whatever its tiles of channels: 0, unless it is fused."""
+        return 0.0
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Estimated cycles of one call on ``cores`` cores, operands in L1."""

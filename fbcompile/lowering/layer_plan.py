@@ -1,0 +1,76 @@
+"""What is decided about one layer of the generated program, and its weights as they lie in L3 and L2."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
+from fbcompile.lowering.memory import LayerLoad
+from fbcompile.lowering.network import FusedLayer, Layer, WeightedLayer
+from fbcompile.lowering.packing import pack_requantization, pack_weights
+from fbcompile.lowering.tile_geometry import Span
+from fbcompile.lowering.tiling import LayerTiling
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerPlan:
+    """Everything decided about one layer.
+
+    Attributes:
+        layer: The layer.
+        kernel: Its C kernel.
+        tiling: Its tiles.
+        weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
+    """
+
+    layer: Layer
+    kernel: Kernel
+    tiling: LayerTiling
+    weights: tuple[bytes, ...]
+
+
+def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:
+    """Packs what a layer reads from L3: for each channel tile its weights | scales | addends.
+
+    Those of a fused layer's depthwise part stand in front of the first block.
+    """
+    if isinstance(layer, FusedLayer) and isinstance(kernel, FusedKernel):
+        first, *others = pack_weight_blocks(layer.second, kernel.second, tiling)
+        (resident,) = _pack_blocks(layer.first, kernel.first, [Span(0, layer.first.output.channels)])
+        return (resident + first, *others)
+    if not isinstance(layer, WeightedLayer):
+        return ()
+    return tuple(_pack_blocks(layer, kernel, tiling.channel_spans()))
+
+
+def _pack_blocks(layer: WeightedLayer, kernel: Kernel, spans: Sequence[Span]) -> list[bytes]:
+    weights = pack_weights(layer, kernel)
+    scales, addends = pack_requantization(layer.requantization, layer.output.channels)
+    addend = 8 if layer.requantization.wide else 4
+    blocks = []
+    for span in spans:
+        end = span.first + span.count
+        layout = weight_block(layer, kernel, span.count)
+        block = bytearray(layout.bytes)
+        parts = (
+            (0, weights[kernel.weight_bytes(layer, span.first) : kernel.weight_bytes(layer, end)]),
+            (layout.scales_at, scales[8 * span.first : 8 * end]),
+            (layout.addends_at, addends[addend * span.first : addend * end]),
+        )
+        for offset, data in parts:
+            block[offset : offset + len(data)] = data
+        blocks.append(bytes(block))
+    return blocks
+
+
+def layer_loads(plans: Sequence[LayerPlan]) -> list[LayerLoad]:
+    """What the memory plan must know of each layer."""
+    return [
+        LayerLoad(tuple(map(len, plan.weights)), _streams(plan), plan.tiling.cycles.total) for plan in plans
+    ]
+
+
+def _streams(plan: LayerPlan) -> bool:
+    """True if L2 need not hold all weights at once; those of a fused layer come together."""
+    return plan.tiling.weights_once and plan.kernel.resident_bytes(plan.layer) == 0
