@@ -162,7 +162,7 @@ def _pack_blocked(layer: WeightedLayer, kernel: BlockedKernel) -> bytes:
 
 
 def _column_order(layer: WeightedLayer, kernel: BlockedKernel) -> npt.NDArray[np.int8]:
-    """Weights (Cout, lanes of a column): taps in row order, each in its bytes of the column."""
+    """Weights (Cout, lanes of a column): taps in the kernel's order, each in its bytes of the column."""
     weights = np.moveaxis(dense_weights(layer), 1, -1)
     channels, bits, width = weights.shape[-1], layer.inputs[0].bits, kernel.width
     lanes = kernel.tap_bytes(layer) * 8 // width
@@ -171,6 +171,8 @@ def _column_order(layer: WeightedLayer, kernel: BlockedKernel) -> npt.NDArray[np
         # Widening source word k gives width / bits words, the h-th with its lanes h, h + width / bits, ...
         words = padded.reshape(*weights.shape[:-1], -1, 32 // width, width // bits)
         padded = np.swapaxes(words, -1, -2)
+        if kernel.by_columns:
+            padded = np.swapaxes(padded, 1, 2)
     return padded.reshape(weights.shape[0], -1)
 
 

@@ -1,16 +1,15 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* Convolution with 2-bit mac&load, 4 pixels x 4 channels. */
 #define FBC_MACLOAD 1u
+#define FBC_WIDTH 2u
 #include "micro/fbc_conv_blocked.h"
 
-enum { BITS = 2 };
-
-FBC_RUN_FUNCTIONS(BITS)
+FBC_RUN_FUNCTIONS(FBC_WIDTH)
 
 void fbc_conv_macload_2(void *args) {
-    fbc_conv_blocked(args, BITS, fbc_choose_run);
+    fbc_conv_blocked(args, fbc_choose_run);
 }
 
 uint32_t fbc_conv_macload_2_scratch_bytes(const fbc_conv_args *args) {
-    return fbc_blocked_scratch_bytes(args, BITS);
+    return fbc_blocked_scratch_bytes(args, FBC_WIDTH, 1u);
 }

@@ -7,5 +7,5 @@ void fbc_linear_blocked_8(void *args) {
 }
 
 uint32_t fbc_linear_blocked_8_scratch_bytes(const fbc_conv_args *args) {
-    return fbc_blocked_scratch_bytes(args, 8u);
+    return fbc_blocked_scratch_bytes(args, 8u, 0u);
 }

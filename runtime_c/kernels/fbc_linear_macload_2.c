@@ -7,5 +7,5 @@ void fbc_linear_macload_2(void *args) {
 }
 
 uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args) {
-    return fbc_blocked_scratch_bytes(args, 2u);
+    return fbc_blocked_scratch_bytes(args, 2u, 0u);
 }

@@ -28,22 +28,29 @@ class BlockCost:
         call: Per call.
         block: Per block of 4 pixels x 4 channels, beside its words.
         word: Per word of a block's columns.
-        clamp: More per block if the requantization clamps accumulators or its low is not 0.
+        clamp: More per block if the requantization clamps accumulators, or outputs have less than 8 bits and
+            may be negative.
         general: More per block if the shift leaves nothing to pack from upper halves or bytes.
         cut: More than these two if outputs have less than 8 bits.
         single_block: Per pixel of a block that no run computes.
         single_word: Likewise per word.
-        run: Per quad or quads of columns that are gathered at once.
-        row: Per kernel row of a gathered column.
-        copy_word: Per word that is gathered as it is.
-        misaligned_word: More per word if taps are no whole words.
-        widen_row: Per kernel row that is widened.
-        widen_word: Per word of a column that is gathered from narrower activations.
+        split: Per call if cores share quads.
+        quad: Per quad of pixels.
+        run: Per quad or quads that are gathered and multiplied together.
+        row: Per kernel row of pixels that are gathered together.
+        tap: Per tap that is copied.
+        copy_word: Per word of it.
+        column: Per column whose taps are no whole words.
+        border: More if some of its taps lie left or right of the tile.
+        column_word: Per word of it.
+        widen_tap: Per tap that is widened.
+        widen_word: Per word of it, as widened.
+        widen_lane: Per lane if taps are no whole words.
         expand: Per call that widens weights.
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 2000
+    call: float = 1900
     block: float = 101
     word: float = 17.0
     clamp: float = 44
@@ -51,12 +58,18 @@ class BlockCost:
     general: float = 81
     single_block: float = 170
     single_word: float = 16.3
-    run: float = 440
-    row: float = 43
-    copy_word: float = 2.35
-    misaligned_word: float = 10
-    widen_row: float = 137
+    split: float = 700
+    quad: float = 30
+    run: float = 330
+    row: float = 25
+    tap: float = 2
+    copy_word: float = 2.5
+    column: float = 20
+    border: float = 150
+    column_word: float = 5
+    widen_tap: float = 40
     widen_word: float = 3.0
+    widen_lane: float = 25
     expand: float = 700
     expand_word: float = 3.1
 
@@ -69,11 +82,13 @@ class BlockedKernel(Kernel):
         width: Bits of the dot products: activations and weights are widened to it.
         cycles: Cost model on the target it was chosen for.
         macload: It multiplies with mac&load, which wants a channel's second word before its first.
+        by_columns: Taps that are whole words follow each other by columns of the kernel, not by rows.
     """
 
     width: int = 8
     cycles: BlockCost = BlockCost()
     macload: bool = False
+    by_columns: bool = True
 
     def column_words(self, layer: WeightedLayer) -> int:
         """Words that one output pixel and one output channel multiply."""
@@ -91,10 +106,14 @@ class BlockedKernel(Kernel):
         ratio = self.width // layer.weight_bits
         return max(-(-self.column_words(layer) // ratio), 2 // ratio, 1)
 
-    def quads_at_once(self, layer: WeightedLayer) -> int:
-        """Groups of four columns that a core gathers before it multiplies them."""
+    def columns_overlap(self, layer: WeightedLayer) -> bool:
+        """True if taps are whole words, so that the columns of neighbouring pixels overlap in scratch."""
+        return self.by_columns and lane_bytes(dense_input_channels(layer), layer.inputs[0].bits) % 4 == 0
+
+    def quads_of_scratch(self, layer: WeightedLayer) -> int:
+        """Groups of four columns that a core's scratch holds if they do not overlap."""
         words = self.column_words(layer)
-        return 4 if words <= 10 else 2 if words <= 20 else 1
+        return 4 if words <= 16 else 2 if words <= 40 else 1
 
     def reads_in_place(self, layer: WeightedLayer, tile: Tile) -> bool:
         """True if every column lies in the input tile as it is, so that nothing is gathered."""
@@ -103,7 +122,8 @@ class BlockedKernel(Kernel):
         rows = (tile.output_height - 1) * shape.stride_height + height
         columns = (tile.output_width - 1) * shape.stride_width + width
         inside = not padded and rows <= tile.input_height and columns <= tile.input_width
-        adjoining = height == 1 or width == tile.input_width
+        whole_rows = width == tile.input_width and (width == 1 or not self.by_columns)
+        adjoining = height == 1 or whole_rows
         whole_words = lane_bytes(tile.input_channels, layer.inputs[0].bits) % 4 == 0
         return inside and adjoining and whole_words and layer.inputs[0].bits == self.width
 
@@ -114,7 +134,7 @@ class BlockedKernel(Kernel):
         if layer.weight_bits < self.width:
             words = self.group_words(layer) * (self.width // layer.weight_bits)
             weights = -(-tile.output_channels // 4) * 16 * words
-        columns = 4 * 4 * self.column_words(layer) * self.quads_at_once(layer) + 4
+        columns = 4 * 4 * self.column_words(layer) * self.quads_of_scratch(layer) + 4
         return weights + (0 if self.reads_in_place(layer, tile) else cores * columns)
 
     def weight_bytes(self, layer: Layer, output_channels: int) -> int:
@@ -128,37 +148,68 @@ class BlockedKernel(Kernel):
         pixels, groups = tile.output_height * tile.output_width, -(-tile.output_channels // 4)
         quads = -(-pixels // 4)
         blocks = -(-quads * groups // cores)
+        cycles = cost.call
         if quads * groups == blocks * cores and blocks % groups == 0:
             quads = blocks // groups
         else:  # a core can begin within a quad and end within another
             quads = min(quads, -(-(blocks - 1) // groups) + 1)
+            cycles += cost.split
         if pixels < 4 or layer.requantization.wide or layer.output.bits > 8:
             per_block = min(4, pixels) * (cost.single_block + cost.single_word * words)
         else:
-            per_block = cost.block + cost.word * words + _extra_cycles(layer, cost)
-        cycles = cost.call + blocks * per_block
+            per_block = cost.block + cost.word * max(words, 2) + _extra_cycles(layer, cost)
+        cycles += blocks * per_block + quads * cost.quad
         if not self.reads_in_place(layer, tile):
-            cycles += self._gather_cycles(layer, quads, min(4, pixels))
+            cycles += self._gather_cycles(layer, tile, quads)
         if layer.weight_bits < self.width:
             cycles += cost.expand + cost.expand_word * 4 * groups * words / cores
         return cycles
 
-    def _gather_cycles(self, layer: WeightedLayer, quads: int, pixels: int) -> float:
-        cost, words, rows = self.cycles, self.column_words(layer), kernel_size(layer)[0]
-        runs = quads / (1 if layer.shape.output_channels % 4 else self.quads_at_once(layer))
-        if layer.inputs[0].bits < self.width:
-            calls = runs if kernel_size(layer) == (1, 1) else pixels * quads * rows
-            return cost.run * runs + cost.widen_row * calls + cost.widen_word * pixels * quads * words
-        per_word = cost.copy_word + (cost.misaligned_word if self.tap_bytes(layer) % 4 else 0)
-        return cost.run * runs + pixels * quads * (cost.row * rows + per_word * words)
+    def _gather_cycles(self, layer: WeightedLayer, tile: Tile, quads: int) -> float:
+        cost, shape, (height, width) = self.cycles, layer.shape, kernel_size(layer)
+        runs, rows = self._runs(layer, tile, quads)
+        pixels = min(4 * quads, tile.output_height * tile.output_width)
+        narrower = layer.inputs[0].bits < self.width
+        if not self.columns_overlap(layer):
+            per_column = cost.column + cost.column_word * self.column_words(layer)
+            cycles = cost.run * runs + cost.row * rows * height + per_column * pixels
+            outside = -(-shape.pad_left // shape.stride_width) - (-shape.pad_right // shape.stride_width)
+            cycles += cost.border * pixels * min(1.0, outside / tile.output_width)
+            lanes = pixels * height * width * dense_input_channels(layer)
+            return cycles + (cost.widen_lane * lanes if narrower else 0)
+        stride = min(shape.stride_width, width)
+        taps = height * (pixels * stride + rows * (width - stride))
+        tap_words = self.tap_bytes(layer) // 4
+        cycles = cost.run * runs + cost.row * rows * height
+        if not narrower:
+            return cycles + taps * (cost.tap + cost.copy_word * tap_words)
+        calls = rows if height == 1 else taps
+        return cycles + calls * cost.widen_tap + taps * cost.widen_word * tap_words
+
+    def _runs(self, layer: WeightedLayer, tile: Tile, quads: int) -> tuple[float, float]:
+        """Runs of quads that are gathered together, and parts of rows of pixels in them."""
+        shape, width = layer.shape, kernel_size(layer)[1]
+        most = self.quads_of_scratch(layer)
+        if layer.shape.output_channels % 4:
+            return quads, quads
+        if not self.columns_overlap(layer):
+            return quads / most, quads / most + 4 * quads / tile.output_width
+        if kernel_size(layer) == (shape.stride_height, shape.stride_width) == (1, 1):
+            return quads / most, quads / most
+        if shape.stride_width > width:
+            return quads / most, 4 * quads
+        room = (4 * most * width - width + shape.stride_width) // (4 * shape.stride_width)
+        whole, cut = tile.output_width // 4, tile.output_width % 4 != 0
+        runs = (-(-whole // max(most, room)) + cut) / (tile.output_width / 4)
+        return quads * runs, quads * (runs + 4 * cut / tile.output_width)
 
 
 def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
-    """What a requantization costs beside one that packs upper parts, does not clamp and whose low is 0."""
+    """What a requantization costs beside one that packs upper parts and does not clamp."""
     parameters, narrow = layer.requantization, layer.output.bits < 8
     if not (24 <= parameters.shift <= 31 if narrow else 16 <= parameters.shift <= 24):
         return cost.general + cost.cut * narrow
-    if parameters.clamp is None and parameters.low == 0:
+    if parameters.clamp is None and (parameters.low == 0 or not narrow):
         return 0
     return cost.clamp + cost.cut * narrow
 

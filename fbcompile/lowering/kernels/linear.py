@@ -42,6 +42,7 @@ class LinearKernel(BlockedKernel):
     """
 
     linear_cycles: LinearCost = LinearCost()
+    by_columns: bool = False
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Channels of the slowest core, plus gathering and widening."""

@@ -8,7 +8,7 @@
 #include "common/fbc_widen.h"
 
 FBC_INLINE void fbc_expand_weights(const fbc_conv_args *args, uint32_t bits, uint32_t weight_bits) {
-    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
+    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits, 1u);
     const uint32_t ratio = bits / weight_bits;
     const fbc_range blocks = fbc_core_range(plan.weight_bytes / (16u * ratio));
     const uint32_t *source = (const uint32_t *)args->weights + 4u * blocks.begin;

@@ -42,7 +42,7 @@ typedef struct {
     uint32_t mask;             /* 84 */
     uint32_t quads;            /* 88: at least 1; from quad to quad all pointers move by constant steps */
     uint32_t column_step;      /* 92 */
-    uint32_t quad_step;        /* 96: of the output */
+    uint32_t quad_skip;        /* 96: of the output, behind the last group */
     uint32_t state[3];         /* 100: where scales, addends and output are now, without mac&load */
 } fbc_block_run;
 
@@ -71,10 +71,10 @@ FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantizati
 
 FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
                                     fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
+    uint8_t *output = run->output;
     for (uint32_t quad = 0; quad < run->quads; quad++) {
         fbc_block_parameters block = {run->scales, run->addends, run->low, run->high, run->shift};
         const uint8_t *weights = run->weights;
-        uint8_t *output = run->output + quad * run->quad_step;
         for (uint32_t group = 0; group < run->groups; group++) {
             int32_t sums[4][4];
             for (uint32_t pixel = 0; pixel < 4u; pixel++) {
@@ -91,6 +91,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
             block.scales += 4;
             block.addends += 4;
         }
+        output += (int32_t)run->quad_skip;
     }
 }
 
@@ -125,8 +126,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
 #define FBC_RUN_MACLOAD_BEGIN \
-    "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" FBC_RUN_MLDOT("x0", "a1", 16) \
-        FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
+    "lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_MLDOT("x0", "a1", 16) FBC_RUN_MLDOT("x0", "a1", 18) \
+        FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
 #define FBC_RUN_PIXELS "t3", "s2", "s6", "s10"
 #define FBC_RUN_FIRST_4(s0, s1, s2, s3, weight) FBC_RUN_FIRST_4_(s0, s1, s2, s3, FBC_RUN_PIXELS, weight)
 #define FBC_RUN_FIRST_4_(...) FBC_RUN_DOT_4("first", __VA_ARGS__)
@@ -155,7 +156,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MACLOAD_END
 
 /* Without mac&load the words take the registers of what is not needed meanwhile. */
-#define FBC_RUN_BLOCKED_BEGIN "lw a6, 24(a0)\n lw a7, 28(a0)\n lw s11, 32(a0)\n" FBC_RUN_BLOCKED_END "nop\n nop\n nop\n"
+#define FBC_RUN_BLOCKED_BEGIN "lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_BLOCKED_END "nop\n nop\n nop\n"
 #define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) \
     FBC_RUN_DOT_4(code, s0, s1, s2, s3, "a6", "a7", "s11", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
@@ -263,14 +264,15 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
 
 #define FBC_RUN_NEXT_QUAD \
     "lw t0, 88(a0)\n lw t1, 92(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
-    "lw t2, 32(a0)\n lw t3, 96(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
-    "add t2, t2, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
-    "sw t2, 32(a0)\n sw t0, 88(a0)\n"
+    "lw t3, 96(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
+    "add s11, s11, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
+    "sw t0, 88(a0)\n"
 
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile( \
         ".option push\n" \
         ".option norvc\n" \
+        "lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" \
         ".balign 16\n" \
         "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
         ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
@@ -288,6 +290,11 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
                     FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) \
                         FBC_RUN_CONSTANTS FBC_RUN_LAST_##width by(FBC_RUN_PACK_##width, "x0"), \
                     4 * (FBC_RUN_PLAIN_CHANNEL + (four)) + 3 + (rest)); \
+        } else if (kind == FBC_UNCLAMPED) { \
+            FBC_RUN(unit, \
+                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) FBC_RUN_CONSTANTS \
+                    "lw a4, 68(a0)\n" by(FBC_RUN_PACK_8, "a4"), \
+                    4 * (FBC_RUN_PLAIN_CHANNEL + 10) + 4); \
         } else if (kind == FBC_CLAMPED) { \
             FBC_RUN(unit, \
                     FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_CLAMPED) FBC_RUN_CONSTANTS FBC_RUN_LAST_##width \

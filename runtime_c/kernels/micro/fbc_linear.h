@@ -6,9 +6,9 @@
 #define FBC_LINEAR_H
 
 #include "common/fbc_share.h"
-#include "micro/fbc_columns.h"
 #include "micro/fbc_dot_4x1.h"
 #include "micro/fbc_store_block.h"
+#include "micro/fbc_widen_taps.h"
 
 #ifdef FBC_XPULPV2
 
@@ -149,12 +149,17 @@ typedef struct {
 } fbc_linear_operands;
 
 static __attribute__((noinline)) fbc_linear_operands fbc_widen_linear(const fbc_conv_args *args, uint32_t bits) {
-    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits);
+    const fbc_blocked_plan plan = fbc_make_blocked_plan(args, bits, 0u);
     fbc_linear_operands operands = {args->input, plan.weight_bytes > 0u ? args->scratch : args->weights,
                                     plan.column_words, plan.group_bytes};
     if (!plan.direct) {
         uint8_t *column = (uint8_t *)args->scratch + plan.weight_bytes + fbc_core_id() * plan.core_bytes;
-        fbc_gather_columns(args, &plan, bits, 0, 0, column, 1u);
+        const uint32_t taps = (uint32_t)args->kernel_height * args->kernel_width;
+        if (args->activation_bits == bits) {
+            fbc_copy_bytes(column, args->input, taps * plan.tap_bytes);
+        } else {
+            fbc_widen_taps(args, &plan, bits, column, args->input, taps);
+        }
         operands.pixel = column;
     }
     return operands;

@@ -9,10 +9,11 @@
 /* How much work a requantization is; constant in each copy of the inner code. The first two pack the upper halves of
  * 32-bit values (8-bit outputs) or their upper bytes (narrower ones). */
 typedef enum {
-    FBC_PLAIN,   /* no clamp, low is 0 */
-    FBC_CLAMPED, /* any clamp and low */
-    FBC_GENERAL, /* any shift, too */
-    FBC_RARE,    /* 64-bit arithmetic, or outputs of 32 bits */
+    FBC_PLAIN,     /* no clamp, low is 0 */
+    FBC_UNCLAMPED, /* no clamp, any low; 8-bit outputs only */
+    FBC_CLAMPED,   /* any clamp and low */
+    FBC_GENERAL,   /* any shift, too */
+    FBC_RARE,      /* 64-bit arithmetic, or outputs of 32 bits */
 } fbc_requantization_kind;
 
 FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *parameters, uint32_t output_bits) {
@@ -22,6 +23,9 @@ FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *paramet
     }
     if (output_bits == 8u ? shift < 16u || shift > 24u : shift < 24u || shift > 31u) {
         return FBC_GENERAL;
+    }
+    if (!parameters->clamped && output_bits == 8u) {
+        return parameters->low == 0 ? FBC_PLAIN : FBC_UNCLAMPED;
     }
     return parameters->clamped || parameters->low != 0 ? FBC_CLAMPED : FBC_PLAIN;
 }
@@ -45,7 +49,7 @@ FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantizatio
 FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t sum,
                                       fbc_scale scale, int32_t addend) {
 #ifdef FBC_XPULPV2
-    if (kind != FBC_PLAIN) {
+    if (kind != FBC_PLAIN && kind != FBC_UNCLAMPED) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
     }
     __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n"                  /* p.mac */
@@ -54,7 +58,8 @@ FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_req
             : "r"(sum), "r"(scale.multiplier), "r"(block->shift), "r"(block->low), "r"(block->high));
     return addend;
 #else
-    const int32_t clamped = kind == FBC_PLAIN ? sum : fbc_clamp(sum, -scale.clamp - 1, scale.clamp);
+    const int32_t clamped =
+        kind == FBC_PLAIN || kind == FBC_UNCLAMPED ? sum : fbc_clamp(sum, -scale.clamp - 1, scale.clamp);
     return fbc_clamp((clamped * scale.multiplier + addend) >> block->shift, block->low, block->high);
 #endif
 }
