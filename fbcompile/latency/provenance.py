@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 _WHERE = "reading a latency table"
 _SOURCE_SUFFIXES = (".c", ".h", ".S", ".ld", ".inc")
-_NOT_MEASURED = ("host",)
+_NOT_MEASURED = ("host", "pmsis")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ def runtime_folder() -> Path:
 
 
 def kernel_library_hash(folder: Path | None = None) -> str:
-    """sha256 over names and contents of the C runtime's sources, without the host platform.
+    """sha256 over names and contents of the C runtime's sources, without the platforms that GVSOC does not run.
 
     Args:
         folder: Runtime sources; default: those of this fbcompile.

@@ -111,7 +111,7 @@ def test_fast_depthwise_takes_channel_first_input_of_8_bits(bits, takes):
         (1, 8, 64, 10, 3),
         (1, 8, 8, 4, 3),  # two groups: four bands of two rows for eight cores
         (1, 7, 64, 9, 3),
-        (1, 30, 64, 17, 8),  # two bands, for the planes of one would take more than 3072 bytes
+        (1, 30, 64, 17, 9),  # two bands, for the planes of one would take more than 3072 bytes
         (2, 16, 64, 17, 5),
         (2, 1, 64, 3, 2),
     ],

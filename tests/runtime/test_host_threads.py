@@ -116,7 +116,7 @@ def test_network(tmp_path: Path, arguments: list[str], program: str) -> None:
     network = builder.build()
     project = tmp_path / "c"
     lower(network, make_target(l1_bytes=17_000, isa="xpulpnn"), project)
-    run_make(project, "host", *arguments)
+    run_make(project, "host", "TRACE=1", *arguments)
     inputs = builder.inputs(2)
     (project / "input.bin").write_bytes(pack_inputs(inputs, network.input))
     shutil.copy(project / "hex" / "weights.bin", project / "weights.bin")

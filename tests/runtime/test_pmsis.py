@@ -124,7 +124,10 @@ def run_network(project: Path, network: Network, inputs: IntArray, *variables: s
     for folder in (project, work):
         (folder / "input.bin").write_bytes(packed)
         (folder / "weights.bin").write_bytes(weights)
-    done = run(["make", "pmsis", f"RULES_DIR={STUBS}", "ISA=portable", "GOALS=all run", *variables], project)
+    done = run(
+        ["make", "pmsis", f"RULES_DIR={STUBS}", "ISA=portable", "GOALS=all run", "TRACE=1", *variables],
+        project,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in done.stderr, done.stderr
     cycles = np.zeros((len(inputs), len(network.layers), 4), np.int64)

@@ -31,8 +31,9 @@ class Bands:
         groups: Groups of four channels.
         bands: Bands of output rows.
         rows: Output rows of a band; the last may have fewer.
-        quads: Words of a row of a plane.
+        quads: Words of a row of a plane, its border included.
         input_rows: Rows of a plane, borders included.
+        compared: Numbers of bands that were compared, 0 if one band fits and all cores have as much to do.
     """
 
     groups: int
@@ -40,25 +41,29 @@ class Bands:
     rows: int
     quads: int
     input_rows: int
+    compared: int
 
     @classmethod
     def of(cls, tile: Tile, kernel: int, stride: int, cores: int) -> Bands:
         """The cut of a tile for a square kernel."""
         width, height = tile.output_width, tile.output_height
         groups = tile.output_channels // 4
-        quads = -(-(max(width, 2) * stride + kernel - 1) // 4)
+        quads = 1 + -(-tile.input_width // 4)
         most_input_rows = _PLANES_BYTES // (16 * quads)
         most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
         fewest = -(-height // most_rows)
-        best, rows = None, height
+        best, rows, compared = None, height, 0
         for bands in range(fewest, min(fewest + 8, height + 1)):
             band_rows = -(-height // bands)
-            cost = -(-groups * bands // cores) * ((band_rows + kernel - 1) * width + 20)
+            cost = -(-groups * bands // cores) * ((8 * band_rows + 5) * width + 70)
+            compared += 1
             if best is None or cost < best:
                 best, rows = cost, band_rows
             if groups * bands % cores == 0:
                 break
-        return cls(groups, -(-height // rows), rows, quads, (rows - 1) * stride + kernel)
+        at_once = fewest == 1 and groups % cores == 0
+        input_rows = (rows - 1) * stride + kernel
+        return cls(groups, -(-height // rows), rows, quads, input_rows, 0 if at_once else compared)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,11 +71,14 @@ class DepthwiseKernel(Kernel):
     """The depthwise convolution that writes bordered planes into scratch and walks down strips of them.
 
     Attributes:
-        unit: Cycles per unit (a band of four channels).
+        compare: Cycles per number of bands that is compared.
+        begin: Cycles per call for each of weights narrower than 8 bits, outputs of 2 bits, and clamped or
+            general requantization: code that is not in the cache.
+        unit: Cycles per unit (a band of four channels), by whether the input is channel-first.
         taps: More per unit if weights have less than 8 bits.
         strip: Cycles per strip of two output columns and two channels.
-        quad_row: Cycles per quad of HWC input, four columns of four channels of one row.
-        plane_quad_row: Likewise of channel-first input.
+        quad: Cycles per unit and column of quads (four columns of four channels).
+        quad_row: Cycles per quad of one row, by whether the input is channel-first.
         output: Per output element, by stride.
         folded: More per unit, and per output element, if sums are clamped and outputs have 8 bits.
         clamped: More per output element if sums are clamped and outputs are narrower.
@@ -78,16 +86,18 @@ class DepthwiseKernel(Kernel):
         halves: More per unit, and per output element, if outputs have 2 bits.
     """
 
-    unit: float = 900
-    taps: float = 335
-    strip: float = 33.1
-    quad_row: float = 25.8
-    plane_quad_row: float = 23.6
-    output: tuple[float, float] = (8.24, 8.8)
-    folded: tuple[float, float] = (895, 1.66)
-    clamped: float = 2.63
-    general: float = 7.05
-    halves: tuple[float, float] = (284, 1.59)
+    compare: float = 68
+    begin: float = 356
+    unit: tuple[float, float] = (659, 602)
+    taps: float = 357
+    strip: float = 10
+    quad: float = 54
+    quad_row: tuple[float, float] = (17, 11.56)
+    output: tuple[float, float] = (9.33, 10.94)
+    folded: tuple[float, float] = (431, 1.16)
+    clamped: float = 2.4
+    general: float = 6.42
+    halves: tuple[float, float] = (150, 1.01)
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Planes of each core, and a word between the cores."""
@@ -96,31 +106,37 @@ class DepthwiseKernel(Kernel):
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
-        cut = self._cut(layer, tile, cores)
-        quad_row = self.plane_quad_row if tile.input_channel_first else self.quad_row
-        per_unit, per_output = self._requantization(weighted(layer))
-        per_unit += self.unit + (self.taps if weighted(layer).weight_bits < 8 else 0)
+        cut, first = self._cut(layer, tile, cores), tile.input_channel_first
+        per_unit, per_output, unusual = self._requantization(weighted(layer))
+        per_unit += self.unit[first]
+        if weighted(layer).weight_bits < 8:
+            per_unit += self.taps
+            unusual += 1
         per_output += self.output[layer.shape.stride_width - 1]
-        pairs = -(-tile.output_width // 2)
+        rows = min(cut.input_rows, tile.input_height)
         work = (
             per_unit
-            + quad_row * cut.quads * cut.input_rows
-            + pairs * (2 * self.strip + 8 * cut.rows * per_output)
+            + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
+            + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
-        return self.cost.call + -(-cut.groups * cut.bands // cores) * work
+        comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
+        call = self.cost.call + comparing + unusual * self.begin
+        return call + -(-cut.groups * cut.bands // cores) * work
 
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
         return Bands.of(tile, layer.shape.kernel_height, layer.shape.stride_height, cores)
 
-    def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
-        """Cycles per unit and per output element beyond the plain requantization to 8 or 4 bits."""
+    def _requantization(self, layer: WeightedLayer) -> tuple[float, float, int]:
+        """Cycles per unit and per output element beyond the plain kind; in how many ways it differs."""
         parameters, bits = layer.requantization, layer.output.bits
-        unit, output = self.halves if bits == 2 else (0.0, 0.0)
+        unit, output, unusual = (*self.halves, 1) if bits == 2 else (0.0, 0.0, 0)
         if parameters.low != 0 or parameters.high != (1 << bits) - 1:
-            return unit, output + self.general
+            return unit, output + self.general, unusual + 1
         if parameters.clamp is None:
-            return unit, output
-        return self.folded if bits == 8 else (unit, output + self.clamped)
+            return unit, output, unusual
+        if bits == 8:
+            return *self.folded, unusual + 1
+        return unit, output + self.clamped, unusual + 1
 
 
 def _padding_below_kernel(layer: Layer) -> bool:
@@ -146,7 +162,7 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
         "depthwise",
         4,
         f"kernels/{function}.c",
-        Cost(2110, 0, 0, 0),
+        Cost(1250, 0, 0, 0),
         output_widths=(output_bits,),
         wide=False,
     )

@@ -17,39 +17,50 @@ typedef struct {
     uint32_t groups;     /* of four channels */
     uint32_t bands;      /* of output rows */
     uint32_t band_rows;  /* output rows of a band; the last may have fewer */
-    uint32_t quads;      /* words of a row of a plane */
+    uint32_t quads;      /* words of a row of a plane, its border included */
     uint32_t pair_bytes; /* of two planes */
     uint32_t core_bytes; /* of scratch */
 } fbc_depthwise_plan;
 
-/* Enough bands that the planes stay small, and up to seven more if that lets the cores end together. A unit costs about
- * its output pixels, two rows of borders, and what twenty pixels cost. The compiler's side is DepthwiseKernel in
- * fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
-static __attribute__((noinline)) fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
-    const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
+/* More bands than the planes need, up to seven, if that lets the cores end together. A unit costs about five cycles per
+ * pixel and row that it writes into its planes, thirty-five per output pixel, and what strips and a unit cost by
+ * themselves. Returns the rows of a band. */
+static __attribute__((noinline)) uint32_t fbc_balance_bands(uint32_t groups, uint32_t fewest, uint32_t width,
+                                                            uint32_t height) {
     const uint32_t cores = fbc_core_count();
-    const uint32_t reach = (width < 2u ? 2u : width) * stride + 2u;
-    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS, .quads = (reach + 3u) >> 2};
-    const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
-    const uint32_t most_rows =
-        input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
-    const uint32_t fewest = (height + most_rows - 1u) / most_rows;
-    uint32_t least = UINT32_MAX;
+    uint32_t least = UINT32_MAX, best = 0;
     for (uint32_t bands = fewest; bands < fewest + 8u && bands <= height; bands++) {
         const uint32_t rows = (height + bands - 1u) / bands;
-        const uint32_t units = plan.groups * bands;
-        const uint32_t cost = (units + cores - 1u) / cores * ((rows + 2u) * width + 20u);
+        const uint32_t units = (groups * bands + cores - 1u) / cores; /* of a core */
+        const uint32_t cost = units * ((8u * rows + 5u) * width + 70u);
         if (cost < least) {
             least = cost;
-            plan.band_rows = rows;
+            best = rows;
         }
-        if (units % cores == 0u) {
+        if (units * cores == groups * bands) {
             break;
         }
     }
-    plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
+    return best;
+}
+
+/* The compiler's side is DepthwiseKernel in fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
+FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
+    const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
+    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS,
+                               .quads = (args->input_width + 7u) >> 2};
+    const uint32_t all_rows = (height - 1u) * stride + FBC_DEPTHWISE_KERNEL;
+    plan.bands = 1;
+    plan.band_rows = height;
+    if (16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || plan.groups % fbc_core_count() != 0u) {
+        const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
+        const uint32_t most_rows =
+            input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
+        plan.band_rows = fbc_balance_bands(plan.groups, (height + most_rows - 1u) / most_rows, width, height);
+        plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
+    }
     plan.pair_bytes = 8u * plan.quads * ((plan.band_rows - 1u) * stride + FBC_DEPTHWISE_KERNEL);
-    plan.core_bytes = 2u * plan.pair_bytes + 4u; /* a word more, so that the cores begin in different banks */
+    plan.core_bytes = 2u * plan.pair_bytes + 4u; /* the last border, and the cores begin in different banks */
     return plan;
 }
 
@@ -60,7 +71,7 @@ FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args) {
 FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
     uint32_t word;
 #ifdef FBC_XPULPV2
-    __asm__ volatile("lw %0, 0(%1)" : "=r"(word) : "r"(address) : "memory"); /* misaligned: two cycles */
+    __asm__("lw %0, %1" : "=r"(word) : "m"(*(const uint8_t (*)[4])address)); /* misaligned: two cycles */
 #else
     memcpy(&word, address, sizeof word);
 #endif
@@ -68,71 +79,123 @@ FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
 }
 
 /* The three taps of each row in the low bytes of a word; reads no byte behind the filter. */
-FBC_INLINE void fbc_read_taps(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
-    if (bits == 8u) {
-        taps[0] = fbc_load_word_anywhere(filter) & 0xFFFFFFu;
-        taps[1] = fbc_load_word_anywhere(filter + 3) & 0xFFFFFFu;
-        taps[2] = fbc_load_word_anywhere(filter + 5) >> 8;
-    } else if (bits == 4u) {
+FBC_INLINE void fbc_read_taps_8(const uint8_t *filter, uint32_t taps[3]) {
+    const uint32_t first = fbc_load_word_anywhere(filter), second = fbc_load_word_anywhere(filter + 3);
+    const uint32_t third = fbc_load_word_anywhere(filter + 5);
+    taps[0] = first & 0xFFFFFFu;
+    taps[1] = second & 0xFFFFFFu;
+    taps[2] = third >> 8;
+}
+
+/* Of 4 bits, or 2, the same; a sign is repeated in the upper part of its byte. */
+FBC_INLINE void fbc_read_taps_narrow(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
+    if (bits == 4u) {
         const uint32_t word = fbc_load_word_anywhere(filter);
         const uint32_t rows[3] = {word, word >> 12, word >> 24 | (uint32_t)filter[4] << 8};
         for (uint32_t i = 0; i < 3u; i++) {
             const uint32_t lanes = (rows[i] & 0xFu) | (rows[i] & 0xF0u) << 4 | (rows[i] & 0xF00u) << 8;
-            taps[i] = lanes | (lanes & 0x080808u) * 30u; /* a sign is repeated in the upper half of its byte */
+            taps[i] = lanes | (lanes & 0x080808u) * 30u;
         }
-    } else {
-        const uint32_t word = filter[0] | (uint32_t)filter[1] << 8 | (uint32_t)filter[2] << 16;
-        for (uint32_t i = 0; i < 3u; i++) {
-            const uint32_t row = word >> 6u * i;
-            const uint32_t lanes = (row & 3u) | (row & 0xCu) << 6 | (row & 0x30u) << 12;
-            taps[i] = lanes | (lanes & 0x020202u) * 126u;
-        }
+        return;
+    }
+    const uint32_t word = filter[0] | (uint32_t)filter[1] << 8 | (uint32_t)filter[2] << 16;
+    for (uint32_t i = 0; i < 3u; i++) {
+        const uint32_t row = word >> 6u * i;
+        const uint32_t lanes = (row & 3u) | (row & 0xCu) << 6 | (row & 0x30u) << 12;
+        taps[i] = lanes | (lanes & 0x020202u) * 126u;
     }
 }
 
-/* Filters and parameters of two channels; returns the kind of requantization, which is `kind` or "folded". */
-FBC_INLINE fbc_strip_kind fbc_prepare_pair(const fbc_conv_args *args, uint32_t channel, fbc_strip_kind kind,
-                                           fbc_strip_pair *pair) {
-    const fbc_requantization *parameters = &args->requantization;
-    const uint32_t filter_bytes = fbc_lane_bytes(9u, args->weight_bits);
-    const uint8_t *filter = (const uint8_t *)args->weights + channel * filter_bytes;
+/* Filters of four channels. */
+static __attribute__((noinline)) void fbc_prepare_narrow_filters(const uint8_t *weights, uint32_t bits,
+                                                                 uint32_t channel, fbc_strip_pair pairs[2]) {
+    const uint32_t filter_bytes = bits == 4u ? 5u : 3u;
+    const uint8_t *filter = weights + filter_bytes * channel;
+    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++, filter += filter_bytes) {
+        fbc_read_taps_narrow(filter, bits, pairs[i >> 1].weights[i & 1u]);
+    }
+}
+
+FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel, fbc_strip_pair pairs[2]) {
+    if (args->weight_bits != 8u) {
+        fbc_prepare_narrow_filters(args->weights, args->weight_bits, channel, pairs);
+        return;
+    }
+    const uint8_t *filter = (const uint8_t *)args->weights + 9u * channel;
+    fbc_read_taps_8(filter, pairs[0].weights[0]);
+    fbc_read_taps_8(filter + 9, pairs[0].weights[1]);
+    fbc_read_taps_8(filter + 18, pairs[1].weights[0]);
+    fbc_read_taps_8(filter + 27, pairs[1].weights[1]);
+}
+
+/* Parameters of four channels, as they are. */
+FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair pairs[2]) {
+    const fbc_scale *scale = parameters->scale + channel;
+    const int32_t *addend = (const int32_t *)parameters->addend + channel;
     for (uint32_t i = 0; i < 2u; i++) {
-        fbc_read_taps(filter, args->weight_bits, pair->weights[i]);
-        pair->multiplier[i] = parameters->scale[channel + i].multiplier;
-        if (kind != FBC_STRIP_PLAIN) {
-            pair->clamp[i] = parameters->clamped ? parameters->scale[channel + i].clamp : INT32_MAX;
+        pairs[i].multiplier[0] = scale[2u * i].multiplier;
+        pairs[i].multiplier[1] = scale[2u * i + 1u].multiplier;
+        pairs[i].addend[0] = addend[2u * i];
+        pairs[i].addend[1] = addend[2u * i + 1u];
+        pairs[i].shift = parameters->shift;
+    }
+}
+
+static __attribute__((noinline)) void fbc_copy_clamps(const fbc_requantization *parameters, uint32_t channel,
+                                                      fbc_strip_pair pairs[2]) {
+    const fbc_scale *scale = parameters->scale + channel;
+    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++) {
+        pairs[i >> 1].clamp[i & 1u] = parameters->clamped ? scale[i].clamp : INT32_MAX;
+    }
+}
+
+/* Parameters of four channels, folded; says whether all of them allow it. */
+static __attribute__((noinline)) uint32_t fbc_fold_parameters(const fbc_requantization *parameters, uint32_t channel,
+                                                              fbc_strip_pair pairs[2]) {
+    const fbc_scale *scale = parameters->scale + channel;
+    const int32_t *addend = (const int32_t *)parameters->addend + channel;
+    for (fbc_strip_pair *pair = pairs; pair < pairs + 2; pair++) {
+        for (uint32_t i = 0; i < 2u; i++, scale++, addend++) {
+            if (!fbc_strip_fold(pair, i, parameters->shift, *scale, *addend)) {
+                return 0u;
+            }
         }
-        pair->addend[i] = ((const int32_t *)parameters->addend)[channel + i];
-        filter += filter_bytes;
+        pair->shift = FBC_STRIP_UPPER_BYTES;
     }
-    pair->shift = parameters->shift;
-    if (kind != FBC_STRIP_CLAMPED || args->output_bits != 8u) {
+    return 1u;
+}
+
+/* Of four channels; returns `kind`, or "clamped" if they cannot be folded. */
+FBC_INLINE fbc_strip_kind fbc_prepare_parameters(const fbc_requantization *parameters, uint32_t channel,
+                                                 fbc_strip_kind kind, fbc_strip_pair pairs[2]) {
+    if (kind == FBC_STRIP_FOLDED && fbc_fold_parameters(parameters, channel, pairs)) {
         return kind;
     }
-    const int32_t multiplier = pair->multiplier[0], addend = pair->addend[0], clamp = pair->clamp[0];
-    if (!fbc_strip_fold(pair, 0u, parameters->shift)) {
+    fbc_copy_parameters(parameters, channel, pairs);
+    if (kind == FBC_STRIP_PLAIN) {
         return kind;
     }
-    if (!fbc_strip_fold(pair, 1u, parameters->shift)) {
-        pair->multiplier[0] = multiplier;
-        pair->addend[0] = addend;
-        pair->clamp[0] = clamp;
-        return kind;
-    }
-    pair->shift = FBC_STRIP_UPPER_BYTES;
-    return FBC_STRIP_FOLDED;
+    fbc_copy_clamps(parameters, channel, pairs);
+    return kind == FBC_STRIP_FOLDED ? FBC_STRIP_CLAMPED : kind;
 }
 
 /* What does not depend on channels and bands. */
-FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_strip_pair *pair) {
-    pair->low = args->requantization.low;
-    pair->high = args->requantization.high;
-    pair->column = 0;
-    pair->last = args->output_width < 2u ? 0u : args->output_width - 2u;
-    pair->pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
-    pair->second_bytes = args->output_width < 2u ? 0u : pair->pixel_bytes;
-    pair->row_bytes = args->output_width * pair->pixel_bytes;
-    pair->plane_bytes = 4u * plan->quads;
+FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint8_t *scratch,
+                                   fbc_strip_pair pairs[2]) {
+    /* Of an odd number of columns, the first strip begins with one before them. */
+    const uint32_t before = args->pad_left + (args->output_width & 1u) * args->stride_width;
+    const uint32_t lanes = args->stride_width == 2u ? before & 1u : 0u;
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    for (uint32_t i = 0; i < 2u; i++) {
+        pairs[i].low = args->requantization.low;
+        pairs[i].high = args->requantization.high;
+        pairs[i].strips = (args->output_width + 1u) >> 1;
+        pairs[i].pixel_bytes = pixel_bytes;
+        pairs[i].row_bytes = args->output_width * pixel_bytes;
+        pairs[i].plane_bytes = 4u * plan->quads;
+        pairs[i].plane = scratch + i * plan->pair_bytes + 4u - before - lanes;
+        pairs[i].lanes = 8u * lanes;
+    }
 }
 
 typedef void (*fbc_fill_function)(const fbc_planes *planes);
@@ -153,34 +216,39 @@ FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
 /* What of the planes does not depend on channels and bands. */
 FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_planes *planes) {
     const uint32_t channel_first = args->input_channel_first;
-    planes->quads = plan->quads;
+    planes->plane_bytes = 4u * plan->quads;
     planes->column_bytes = channel_first ? 1u : fbc_lane_bytes(args->input_channels, args->activation_bits);
     planes->row_bytes = args->input_width * planes->column_bytes;
     planes->spread = channel_first ? args->input_height * planes->row_bytes : planes->column_bytes;
-    fbc_find_edges(planes, args->pad_left, args->input_width, channel_first);
+    fbc_cut_rows(planes, args->input_width, channel_first);
 }
 
 /* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to
  * unit of a band. Returns the first row of the tile that the planes hold. */
 FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
-                                   uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair *pair) {
+                                   uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair pairs[2]) {
     const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
-    const int32_t height = args->input_height;
+    const uint32_t all = (rows - 1u) * stride + FBC_DEPTHWISE_KERNEL, row_bytes = 8u * plan->quads; /* of a pair */
     const int32_t top = (int32_t)(row * stride) - args->pad_top;
-    const int32_t all = (int32_t)((rows - 1u) * stride) + FBC_DEPTHWISE_KERNEL;
-    const int32_t above = top >= 0 ? 0 : -top < all ? -top : all;
-    const int32_t rest = height - (top + above) < all - above ? height - (top + above) : all - above;
-    const int32_t inside = rest > 0 ? rest : 0;
-    const uint32_t row_bytes = 8u * plan->quads; /* of a pair */
-    planes->rows = (uint32_t)inside;
+    const uint32_t above = top < 0 ? (uint32_t)-top : 0u; /* of `all` rows, beside the tile */
+    const uint32_t first = (uint32_t)top + above, left = args->input_height - first;
+    const uint32_t inside = left < all - above ? left : all - above;
+    planes->rows = inside;
     for (uint32_t i = 0; i < 2u; i++) {
-        planes->to[i] = scratch + i * plan->pair_bytes + (uint32_t)above * row_bytes;
-        fbc_clear_words(planes->to[i] - (uint32_t)above * row_bytes, (uint32_t)above * row_bytes);
-        fbc_clear_words(planes->to[i] + (uint32_t)inside * row_bytes, (uint32_t)(all - above - inside) * row_bytes);
+        uint8_t *outer = scratch + i * plan->pair_bytes, *inner = outer + above * row_bytes;
+        planes->to[i] = inner + 4;
+        fbc_clear_words(outer, above * row_bytes >> 2, 4u);
+        fbc_clear_words(inner + inside * row_bytes, (all - above - inside) * row_bytes >> 2, 4u);
     }
-    pair->rounds = (rows + steps - 1u) / steps;
-    pair->rest = rows % steps;
-    return (uint32_t)(top + above);
+    const uint32_t rounds = stride == 1u ? (rows + 2u) / 3u : (rows + 1u) >> 1;
+    const uint32_t rest = rows + steps - rounds * steps; /* rows of the first round */
+    for (uint32_t i = 0; i < 2u; i++) {
+        pairs[i].rounds = rounds;
+        pairs[i].rest = rest == steps ? 0u : rest;
+        pairs[i].plane_next = 2u * stride - all * row_bytes;
+        pairs[i].output_next = 2u * pairs[i].pixel_bytes - rows * pairs[i].row_bytes;
+    }
+    return first;
 }
 
 typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
@@ -193,43 +261,65 @@ FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
     if (parameters->low != 0 || parameters->high != (int32_t)(1u << args->output_bits) - 1) {
         return FBC_STRIP_GENERAL;
     }
-    return parameters->clamped ? FBC_STRIP_CLAMPED : FBC_STRIP_PLAIN;
+    if (!parameters->clamped) {
+        return FBC_STRIP_PLAIN;
+    }
+    return args->output_bits == 8u ? FBC_STRIP_FOLDED : FBC_STRIP_CLAMPED;
 }
+
+/* What a core works with. The cores' stacks lie in the same banks, but all of this is read all the time, so that each
+ * core has it at another place of its stack. */
+typedef struct {
+    fbc_strip_pair pairs[2];
+    fbc_planes planes;
+} fbc_depthwise_core;
 
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args);
-    const fbc_strips_function(*convolve)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
+    const fbc_strips_function(*functions)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
     const fbc_strip_kind kind = fbc_choose_kind(args);
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;
+    const uint32_t odd = args->output_width & 1u;
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
-    /* The cores' stacks lie in the same banks, but the strips read these parameters all the time. */
-    fbc_strip_pair room[2];
-    fbc_strip_pair *pair = (fbc_strip_pair *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
-    fbc_planes planes;
+    struct {
+        fbc_depthwise_core first;
+        uint32_t more[14];
+    } room;
+    fbc_depthwise_core *core = (fbc_depthwise_core *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
+    fbc_strip_pair *pairs = core->pairs;
+    fbc_planes *planes = &core->planes;
     const uint8_t *input = args->input;
-    uint32_t channel = units.begin / plan.bands * FBC_DEPTHWISE_CHANNELS;
-    uint32_t row = units.begin % plan.bands * plan.band_rows;
-    fbc_prepare_planes(args, &plan, &planes);
-    fbc_prepare_strips(args, &plan, pair);
+    uint32_t channel = (plan.bands == 1u ? units.begin : units.begin / plan.bands) * FBC_DEPTHWISE_CHANNELS;
+    uint32_t row = plan.bands == 1u ? 0u : units.begin % plan.bands * plan.band_rows;
+    fbc_prepare_planes(args, &plan, planes);
+    fbc_prepare_strips(args, &plan, scratch, pairs);
+    /* Read once: the table is far away. One function does both pairs unless they are stored differently. */
+    const fbc_strips_function first = functions[kind][0], second = functions[kind][1];
+    pairs[0].next = first == second ? &pairs[1] : NULL;
+    pairs[1].next = NULL;
+    fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + FBC_DEPTHWISE_KERNEL) + 1u,
+                    4u * plan.quads);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
         if (unit == units.begin || plan.bands > 1u) {
             const uint32_t left = args->output_height - row;
             const uint32_t rows = left < plan.band_rows ? left : plan.band_rows;
-            const uint32_t top = fbc_begin_band(args, &plan, row, rows, scratch, &planes, pair);
-            input = (const uint8_t *)args->input + top * planes.row_bytes;
+            const uint32_t top = fbc_begin_band(args, &plan, row, rows, scratch, planes, pairs);
+            input = (const uint8_t *)args->input + top * planes->row_bytes;
         }
-        planes.input = input + (channel_first ? channel * planes.spread : channel * bits >> 3);
-        if (planes.rows > 0u) {
-            fill(&planes);
-        }
+        planes->input = input + (channel_first ? channel * planes->spread : channel * bits >> 3);
+        fill(planes);
+        fbc_prepare_filters(args, channel, pairs);
+        const fbc_strip_kind found = fbc_prepare_parameters(&args->requantization, channel, kind, pairs);
+        uint8_t *output = (uint8_t *)args->output + row * pairs->row_bytes;
         for (uint32_t i = 0; i < 2u; i++) {
-            const fbc_strip_kind found = fbc_prepare_pair(args, channel + 2u * i, kind, pair);
-            pair->plane = scratch + i * plan.pair_bytes;
-            pair->output =
-                (uint8_t *)args->output + row * pair->row_bytes + ((channel + 2u * i) * args->output_bits >> 3);
-            convolve[found][i](pair);
+            pairs[i].left = output + ((channel + 2u * i) * args->output_bits >> 3);
+            pairs[i].right = odd != 0u ? pairs[i].left : pairs[i].left + pairs[i].pixel_bytes;
+        }
+        (found == kind ? first : functions[found][0])(&pairs[0]);
+        if (first != second) {
+            second(&pairs[1]);
         }
         row += plan.band_rows;
         if (row >= args->output_height) {

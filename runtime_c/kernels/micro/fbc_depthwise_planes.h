@@ -2,25 +2,14 @@
 /* Planes of a group of four channels, a byte an element, borders included: what depthwise strips read.
  *
  * Two pairs of channels lie one behind the other; in a pair a row of the first channel is followed by that row of the
- * second. Rows are whole words ("quads" of four columns). They are filled column of quads by column of quads: from
- * pixels by a transposition of four pixels of four channels, or from the input's planes. */
+ * second. A row is a word of zeros, which is the border on its left and that on the right of the row before, and then
+ * whole words ("quads" of four columns), the last one with zeros behind the tile. They are filled column of quads by
+ * column of quads: from pixels by a transposition of four pixels of four channels, or from the input's planes. */
 #ifndef FBC_DEPTHWISE_PLANES_H
 #define FBC_DEPTHWISE_PLANES_H
 
 #include "common/fbc_lanes.h"
 #include "fbc_kernels.h"
-
-enum { FBC_PLANES_EDGES = 6 };
-
-/* A column of quads that lies partly or wholly beside the tile. */
-typedef struct {
-    uint32_t quad;
-    uint32_t line; /* bytes from column 0 to the first column inside */
-    uint32_t
-        offsets[3]; /* from there to the second to fourth column (of planes: channel), 0 for those beside the tile */
-    uint32_t mask;  /* bytes of the columns inside */
-    uint32_t shift; /* bits that the word of a plane has to go up */
-} fbc_edge_quad;
 
 typedef struct {
     const uint8_t *input;  /* first row that is copied, column 0, first of the four channels */
@@ -28,48 +17,20 @@ typedef struct {
     uint32_t column_bytes; /* from column to column */
     uint32_t spread;       /* from column to column, of planes from channel to channel */
     uint32_t rows;         /* that are copied; at least 1 */
-    uint32_t quads;        /* of a row of the planes */
-    uint8_t *to[2];        /* first copied row of both pairs */
-    uint32_t first;        /* quad that lies wholly inside */
-    uint32_t behind;       /* the last of those */
-    uint32_t inside;       /* bytes from column 0 to the first of those */
-    uint32_t edges;
-    fbc_edge_quad edge[FBC_PLANES_EDGES];
+    uint32_t plane_bytes;  /* of a row of a plane */
+    uint8_t *to[2];        /* first copied row of both pairs, behind its border */
+    uint32_t whole;        /* quads that lie wholly inside the tile */
+    uint32_t tail[3];      /* of the quad behind them what `spread` and its multiples are for the others */
+    uint32_t mask;         /* its bytes inside, 0 if there is no such quad */
 } fbc_planes;
 
-/* The quad whose first column is `left` of a tile of that width. */
-FBC_INLINE void fbc_make_edge(const fbc_planes *planes, int32_t left, int32_t width, uint32_t channel_first,
-                              fbc_edge_quad *edge) {
-    const int32_t before = left < 0 ? -left : 0; /* columns of the quad that lie on the left of the tile */
-    const int32_t end = width - left < 4 ? width - left : 4;
-    const uint32_t none = end <= before;
-    edge->shift = 8u * (uint32_t)before;
-    edge->mask = none ? 0u : (UINT32_MAX << edge->shift) & (UINT32_MAX >> 8 * (4 - end));
-    edge->line = none ? 0u : (uint32_t)(left + before) * planes->column_bytes;
-    for (int32_t i = 1; i < 4; i++) {
-        const int32_t steps = channel_first ? i : i < before || i >= end ? 0 : i - before;
-        edge->offsets[i - 1] = (uint32_t)steps * planes->spread;
-    }
-}
-
-/* Finds the quads that lie wholly inside, and the others. A row of the planes reaches less than four columns beyond the
- * tile on each side, rounded up to whole quads, so that there are few of them. */
-FBC_INLINE void fbc_find_edges(fbc_planes *planes, uint32_t pad_left, uint32_t width, uint32_t channel_first) {
-    planes->first = pad_left == 0u ? 0u : 1u;
-    planes->inside = (4u * planes->first - pad_left) * planes->column_bytes;
-    planes->behind = (width + pad_left) >> 2;
-    planes->behind = planes->behind > planes->quads ? planes->quads : planes->behind;
-    planes->behind = planes->behind > planes->first ? planes->behind : planes->first;
-    planes->edges = 0;
-    for (uint32_t quad = 0; quad < planes->quads; quad++) {
-        if (quad == planes->first) {
-            quad = planes->behind;
-        }
-        if (quad < planes->quads && planes->edges < FBC_PLANES_EDGES) {
-            fbc_edge_quad *edge = &planes->edge[planes->edges++];
-            edge->quad = quad;
-            fbc_make_edge(planes, (int32_t)(4u * quad - pad_left), (int32_t)width, channel_first, edge);
-        }
+/* Columns behind the tile are read from its first column of the quad. */
+FBC_INLINE void fbc_cut_rows(fbc_planes *planes, uint32_t width, uint32_t channel_first) {
+    const uint32_t rest = width & 3u;
+    planes->whole = width >> 2;
+    planes->mask = (1u << 8u * rest) - 1u;
+    for (uint32_t i = 0; i < 3u; i++) {
+        planes->tail[i] = channel_first != 0u || i + 1u < rest ? (i + 1u) * planes->spread : 0u;
     }
 }
 
@@ -138,9 +99,6 @@ FBC_INLINE void fbc_find_edges(fbc_planes *planes, uint32_t pad_left, uint32_t w
 #define FBC_PLANES_MASK(w, x, y, z) \
     "and " w ", " w ", %[mask]\n and " x ", " x ", %[mask]\n" \
     "and " y ", " y ", %[mask]\n and " z ", " z ", %[mask]\n"
-#define FBC_PLANES_SHIFT_MASK(w, x, y, z) \
-    "sll " w ", " w ", %[shift]\n sll " x ", " x ", %[shift]\n" \
-    "sll " y ", " y ", %[shift]\n sll " z ", " z ", %[shift]\n" FBC_PLANES_MASK(w, x, y, z)
 #define FBC_PLANES_NO_MASK(w, x, y, z) ""
 
 #define FBC_PLANES_ASM(load, count, masking, w, x, y, z) \
@@ -152,70 +110,55 @@ FBC_INLINE void fbc_find_edges(fbc_planes *planes, uint32_t pad_left, uint32_t w
                        [line] "+&r"(line), [to] "+&r"(to), [other] "+&r"(other) \
                      : [rows] "r"(rows), [second] "r"(offsets[0]), [third] "r"(offsets[1]), [fourth] "r"(offsets[2]), \
                        [step] "r"(step), [plane] "r"(plane), [upper] "r"(0x07060302u), [even] "r"(0x06040200u), \
-                       [odd] "r"(0x07050301u), [mask] "r"(mask), [shift] "r"(shift) \
+                       [odd] "r"(0x07050301u), [mask] "r"(mask) \
                      : "memory")
 
-/* Fills the planes, first the quads inside, then the others. */
-#define FBC_DEFINE_PLANES(name, load, count, masking, masking_count, w, x, y, z) \
+/* Fills the planes, first the quads inside, then the one that reaches beyond the tile. */
+#define FBC_DEFINE_PLANES(name, load, count, w, x, y, z) \
     static void fbc_fill_planes_##name(const fbc_planes *planes) { \
-        const uint32_t rows = planes->rows, step = planes->row_bytes, plane = 4u * planes->quads; \
-        const uint32_t next = 4u * planes->column_bytes; \
-        const uint8_t *inside = planes->input + planes->inside; \
+        const uint32_t rows = planes->rows, step = planes->row_bytes, plane = planes->plane_bytes; \
+        const uint32_t next = 4u * planes->column_bytes, mask = planes->mask; \
+        const uint8_t *first = planes->input, *line = first; \
+        uint8_t *to = planes->to[0], *other = planes->to[1]; \
         uint32_t offsets[3] = {planes->spread, 2u * planes->spread, 3u * planes->spread}; \
-        uint32_t a, b, c, d, e, f, mask = 0, shift = 0; \
-        for (uint32_t quad = planes->first; quad < planes->behind; quad++) { \
-            const uint8_t *line = inside; \
-            uint8_t *to = planes->to[0] + 4u * quad, *other = planes->to[1] + 4u * quad; \
+        uint32_t a, b, c, d, e, f; \
+        const uint32_t back = 4u - 2u * rows * plane; \
+        for (uint32_t quad = planes->whole; quad > 0u; quad--) { \
             FBC_PLANES_ASM(load, (count) + 4, FBC_PLANES_NO_MASK, w, x, y, z); \
-            inside += next; \
+            first += next; \
+            line = first; \
+            to += back; \
+            other += back; \
         } \
-        for (uint32_t i = 0; i < planes->edges; i++) { \
-            const fbc_edge_quad *edge = &planes->edge[i]; \
-            const uint8_t *line = planes->input + edge->line; \
-            uint8_t *to = planes->to[0] + 4u * edge->quad, *other = planes->to[1] + 4u * edge->quad; \
-            offsets[0] = edge->offsets[0], offsets[1] = edge->offsets[1], offsets[2] = edge->offsets[2]; \
-            mask = edge->mask, shift = edge->shift; \
-            FBC_PLANES_ASM(load, (count) + 4 + (masking_count), masking, w, x, y, z); \
+        if (mask != 0u) { \
+            offsets[0] = planes->tail[0], offsets[1] = planes->tail[1], offsets[2] = planes->tail[2]; \
+            FBC_PLANES_ASM(load, (count) + 8, FBC_PLANES_MASK, w, x, y, z); \
         } \
     }
-FBC_DEFINE_PLANES(8, FBC_PLANES_8, 14, FBC_PLANES_MASK, 4, "%[b]", "%[e]", "%[d]", "%[a]")
-FBC_DEFINE_PLANES(4_0, FBC_PLANES_4_0, 13, FBC_PLANES_MASK, 4, "%[c]", "%[a]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(4_1, FBC_PLANES_4_1, 15, FBC_PLANES_MASK, 4, "%[c]", "%[a]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(2_0, FBC_PLANES_2_0, 12, FBC_PLANES_MASK, 4, "%[b]", "%[c]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(2_1, FBC_PLANES_2_1, 13, FBC_PLANES_MASK, 4, "%[b]", "%[c]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(first, FBC_PLANES_FIRST, 4, FBC_PLANES_SHIFT_MASK, 8, "%[a]", "%[b]", "%[c]", "%[d]")
+FBC_DEFINE_PLANES(8, FBC_PLANES_8, 14, "%[b]", "%[e]", "%[d]", "%[a]")
+FBC_DEFINE_PLANES(4_0, FBC_PLANES_4_0, 13, "%[c]", "%[a]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(4_1, FBC_PLANES_4_1, 15, "%[c]", "%[a]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(2_0, FBC_PLANES_2_0, 12, "%[b]", "%[c]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(2_1, FBC_PLANES_2_1, 13, "%[b]", "%[c]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(first, FBC_PLANES_FIRST, 4, "%[a]", "%[b]", "%[c]", "%[d]")
 
 #else
 
-/* One column of quads. */
-FBC_INLINE void fbc_fill_quad(const fbc_planes *planes, const fbc_edge_quad *edge, uint32_t bits, uint32_t is_signed,
-                              uint32_t channel_first) {
-    for (uint32_t i = 0; i < 16u * planes->rows; i++) {
-        const uint32_t column = i & 3u, channel = i >> 2 & 3u, row = i >> 4;
-        const uint8_t *line = planes->input + edge->line + row * planes->row_bytes;
-        const uint32_t source = channel_first ? channel : column;
-        const uint32_t offset = source == 0u ? 0u : edge->offsets[source - 1u];
-        int32_t element = 0;
-        if ((edge->mask >> 8u * column & 1u) != 0u) {
-            element = channel_first ? line[offset + column - (edge->shift >> 3)]
-                                    : fbc_read_lane(line + offset, channel, bits, is_signed);
-        }
-        planes->to[channel >> 1][(2u * row + (channel & 1u)) * 4u * planes->quads + 4u * edge->quad + column] =
-            (uint8_t)element;
-    }
-}
-
 FBC_INLINE void fbc_fill_planes(const fbc_planes *planes, uint32_t bits, uint32_t is_signed, uint32_t channel_first) {
-    fbc_edge_quad inside = {.line = planes->inside, .mask = UINT32_MAX};
-    for (uint32_t i = 0; i < 3u; i++) {
-        inside.offsets[i] = (i + 1u) * planes->spread;
-    }
-    for (inside.quad = planes->first; inside.quad < planes->behind; inside.quad++) {
-        fbc_fill_quad(planes, &inside, bits, is_signed, channel_first);
-        inside.line += 4u * planes->column_bytes;
-    }
-    for (uint32_t i = 0; i < planes->edges; i++) {
-        fbc_fill_quad(planes, &planes->edge[i], bits, is_signed, channel_first);
+    const uint32_t quads = planes->whole + (planes->mask != 0u);
+    for (uint32_t i = 0; i < 16u * planes->rows * quads; i++) {
+        const uint32_t column = i & 3u, channel = i >> 2 & 3u, row = (i >> 4) % planes->rows,
+                       quad = (i >> 4) / planes->rows;
+        const uint8_t *line = planes->input + row * planes->row_bytes + 4u * quad * planes->column_bytes;
+        const uint32_t source = channel_first ? channel : column;
+        const uint32_t spread = source * planes->spread;
+        const uint32_t offset = quad < planes->whole || source == 0u ? spread : planes->tail[source - 1u];
+        int32_t element = 0;
+        if (quad < planes->whole || (planes->mask >> 8u * column & 1u) != 0u) {
+            element = channel_first ? line[offset + column] : fbc_read_lane(line + offset, channel, bits, is_signed);
+        }
+        planes->to[channel >> 1][(2u * row + (channel & 1u)) * planes->plane_bytes + 4u * quad + column] =
+            (uint8_t)element;
     }
 }
 
@@ -232,21 +175,24 @@ FBC_DEFINE_PLANES(first, 8u, 0u, 1u)
 
 #endif
 
-FBC_INLINE void fbc_clear_words(uint8_t *words, uint32_t bytes) {
-    if (bytes == 0u) {
+/* Sets `count` words to 0, `step` bytes apart. */
+FBC_INLINE void fbc_clear_words(uint8_t *words, uint32_t count, uint32_t step) {
+    if (count == 0u) {
         return;
     }
 #ifdef FBC_XPULPV2
     __asm__ volatile(".option push\n"
                      ".option norvc\n"
-                     ".insn i 0x7B, 4, x0, %[count], 2\n" /* lp.setup 0 */
-                     ".insn s 0x2B, 2, x0, 4(%[words])\n" /* p.sw */
+                     ".insn i 0x7B, 4, x0, %[count], 2\n"          /* lp.setup 0 */
+                     ".insn r 0x2B, 6, 0, %[step], %[words], x0\n" /* p.sw */
                      ".option pop"
                      : [words] "+&r"(words)
-                     : [count] "r"(bytes >> 2)
+                     : [count] "r"(count), [step] "r"(step)
                      : "memory");
 #else
-    memset(words, 0, bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        memset(words + i * step, 0, 4u);
+    }
 #endif
 }
 

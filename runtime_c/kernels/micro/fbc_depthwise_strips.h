@@ -3,11 +3,12 @@
  *
  * It reads the planes of micro/fbc_depthwise_planes.h: a row of the first channel, then a row of the second one,
  * borders included. With stride 1 a word, four pixels of one row, meets [w0 w1 w2 0] for the left output and [0 w0 w1
- * w2] for the right one; with stride 2 each output has a word of its own, which meets the former. Three rows of both
+ * w2] for the right one; with stride 2 each output has a word of its own, which meets one of them,
+ * whichever lets one of the two words be aligned. Three rows of both
  * channels stay in registers; their roles rotate, so the row loop holds three steps (stride 2: two).
  *
- * The right output is stored before the left one: where there is only one column, both go to the same place. If the
- * number of columns is odd, the last strip overlaps the one before.
+ * The left output is stored before the right one: if the number of columns is odd, the first strip begins one column
+ * before them, and its left outputs, which mean nothing, go where the right ones overwrite them.
  *
  * With XpulpV2 this is one piece of assembler that owns all registers, because the compiler spills: it needs 31, and a
  * strip of sixteen rows is too short to pay for loading twelve weight words. */
@@ -26,26 +27,29 @@ typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL, FBC_STRIP_
 typedef enum { FBC_STORE_8, FBC_STORE_4, FBC_STORE_2L, FBC_STORE_2H } fbc_strip_store;
 
 /* The assembler knows the offsets of these members. */
-typedef struct {
+typedef struct fbc_strip_pair {
     uint32_t weights[2][3]; /* by channel, row: taps in the low bytes */
     int32_t multiplier[2];
     int32_t addend[2];
     int32_t clamp[2]; /* folded: the largest sum */
     int32_t low;
     int32_t high;
-    uint32_t shift;        /* folded: the selector of two upper bytes */
-    uint32_t rounds;       /* of three output rows (stride 2: two), the first of which may be shorter */
-    uint32_t rest;         /* rows of a shorter first round, or 0 */
-    uint32_t column;       /* output column of the next strip; 0 before and after */
-    uint32_t last;         /* output column of the last strip */
-    uint32_t pixel_bytes;  /* from output to output in a row */
-    uint32_t second_bytes; /* from the left output of a strip to the right one */
-    uint32_t row_bytes;    /* of the output */
-    const uint8_t *plane;  /* first row of the first channel */
-    uint32_t plane_bytes;  /* of a row of a plane */
-    uint8_t *output;
-    uint32_t saved[3]; /* registers, by the assembler */
-    int32_t offset[2]; /* folded: where the sums begin */
+    uint32_t shift;       /* folded: the selector of two upper bytes */
+    uint32_t rounds;      /* of three output rows (stride 2: two), the first of which may be shorter */
+    uint32_t rest;        /* rows of a shorter first round, or 0 */
+    uint32_t strips;      /* at least 1 */
+    uint32_t plane_next;  /* bytes from behind the last row of a strip to the next one */
+    uint32_t output_next; /* likewise of the output */
+    uint32_t pixel_bytes; /* from output to output in a row */
+    uint32_t row_bytes;   /* of the output */
+    uint32_t plane_bytes; /* of a row of a plane */
+    const uint8_t *plane; /* first row of the first channel */
+    uint8_t *left;        /* first left output */
+    uint8_t *right;
+    uint32_t saved[3];           /* registers, by the assembler */
+    int32_t offset[2];           /* folded: where the sums begin */
+    struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
+    uint32_t lanes;              /* stride 2: bits that the taps go up */
 } fbc_strip_pair;
 
 enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
@@ -53,37 +57,48 @@ enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
 /* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum
  * whose value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255 (m
  * <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m +
- * (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s) times that is a 32-bit number whose upper byte is y. Says
- * whether channel `i` allows it, and rewrites its parameters. */
-static __attribute__((noinline)) uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift) {
-    const int32_t multiplier = pair->multiplier[i], addend = pair->addend[i];
-    if (shift > 24u || multiplier < 2 || (uint32_t)multiplier > 1u << shift) {
+ * (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s) times that is a 32-bit number whose upper byte is y. With m >= 4
+ * all of this is in int32. Says whether channel `i` allows it, and rewrites its parameters. */
+FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift, fbc_scale scale, int32_t addend) {
+    const uint32_t multiplier = (uint32_t)scale.multiplier;
+    if (shift > 24u || scale.multiplier < 4 || multiplier > 1u << shift) {
         return 0u;
     }
-    const int32_t quotient = addend / multiplier;
-    const int32_t least = quotient * multiplier > addend ? 1 - quotient : -quotient;
-    const uint32_t rest = (uint32_t)addend + (uint32_t)least * (uint32_t)multiplier;
-    const int64_t range = ((UINT32_MAX >> (24u - shift)) - rest) / (uint32_t)multiplier;
-    const int64_t below = -(int64_t)pair->clamp[i] - 1 - least, above = (int64_t)pair->clamp[i] - least;
-    const int64_t first = below < 0 ? 0 : below > range ? range : below;
-    const int64_t last = above < 0 ? 0 : above > range ? range : above;
-    const uint32_t start = rest + (uint32_t)first * (uint32_t)multiplier;
-    pair->offset[i] = -least - (int32_t)first;
-    pair->clamp[i] = (int32_t)(last - first);
-    pair->multiplier[i] = (int32_t)((uint32_t)multiplier << (24u - shift));
+    /* Products with the reciprocal instead of divisions, which take more than thirty cycles. |addend| is below 2^31, so
+     * that the first quotient is wrong by one at most; the second one is exact or too small by one. */
+    const uint32_t reciprocal = UINT32_MAX / multiplier;
+    int32_t quotient = (int32_t)((int64_t)addend * (int32_t)reciprocal >> 32);
+    int32_t rest = addend - quotient * scale.multiplier;
+    if (rest < 0) {
+        quotient--;
+        rest += scale.multiplier;
+    } else if (rest >= scale.multiplier) {
+        quotient++;
+        rest -= scale.multiplier;
+    }
+    const uint32_t largest = (UINT32_MAX >> (24u - shift)) - (uint32_t)rest;
+    uint32_t range = (uint32_t)((uint64_t)largest * reciprocal >> 32);
+    range += largest - range * multiplier >= multiplier ? 1u : 0u;
+    const int32_t least = -quotient, most = least + (int32_t)range;
+    const int32_t first = fbc_bring_into(-scale.clamp - 1, least, most);
+    const int32_t last = fbc_bring_into(scale.clamp, least, most);
+    const uint32_t start = (uint32_t)addend + (uint32_t)first * multiplier;
+    pair->offset[i] = -first;
+    pair->clamp[i] = last - first;
+    pair->multiplier[i] = (int32_t)(multiplier << (24u - shift));
     pair->addend[i] = (int32_t)(start << (24u - shift));
     return 1u;
 }
 
 #ifdef FBC_XPULPV2
 
-_Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offsets of fbc_strip_pair as numbers");
+_Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
  * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6,
  * a1 sums; a2 plane, a0 its row; a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, or, behind a
- * clamp, tp the first clamp and gp a sum (folded: the second one); ra shift or selector; sp the block of parameters.
- * tp, gp and sp are put back at the end; only a trap could miss them. */
+ * clamp, tp the first clamp and gp a sum (folded: tp the second bound and gp the first, or a sum); ra shift or
+ * selector; sp the block of parameters. tp, gp and sp are put back at the end; only a trap could miss them. */
 #define FBC_STRIP_DOTS(sum, x, y, z, w0, w1, w2) \
     ".insn r 0x57, 1, %[first], " sum ", " x ", " w0 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
@@ -157,28 +172,33 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
     FBC_STRIP_MAXIMUM("gp", "t6") \
     FBC_STRIP_MAXIMUM("a1", "t6") \
     FBC_STRIP_GET("t6", "52") FBC_STRIP_MINIMUM("gp", "t6") FBC_STRIP_MINIMUM("a1", "t6") store("gp", "a1", pointer)
-#define FBC_STRIP_TWO_FOLDED(a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
-    FBC_STRIP_GET("t6", "112") \
-    FBC_STRIP_GET("gp", "40") \
-    FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) \
-    FBC_STRIP_CLIP_TO("t6", "gp") \
-    FBC_STRIP_GET("gp", "32") \
-    FBC_STRIP_GET("a1", "116") \
-    FBC_STRIP_MAC("gp", "t6", "a6") \
-    FBC_STRIP_GET("t6", "36") \
-    FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) \
-    FBC_STRIP_CLIP_TO("a1", "tp") \
-    FBC_STRIP_MAC("t6", "a1", "a7") \
-    ".insn r 0x57, 1, 0x64, gp, t6, ra\n" /* pv.shuffle2.b */ \
-        FBC_STRIP_STORE_HALF("gp", pointer)
-#define FBC_STRIP_COMPUTED_FOLDED 15
-#define FBC_STRIP_COMPUTED_PLAIN 12 /* instructions without the store */
-#define FBC_STRIP_COMPUTED_CLAMPED 17
-#define FBC_STRIP_COMPUTED_GENERAL 21
+/* Both outputs of a step: the left one behind the loads of its rows, then the right one, behind whose first
+ * multiplication the first channel's oldest row is free. */
+#define FBC_STRIP_LEFT_PLAIN(load, ...) load FBC_STRIP_TWO_PLAIN(__VA_ARGS__, "a3")
+#define FBC_STRIP_RIGHT_PLAIN(...) FBC_STRIP_TWO_PLAIN(__VA_ARGS__, "a4")
+#define FBC_STRIP_LEFT_CLAMPED(load, ...) load FBC_STRIP_TWO_CLAMPED(__VA_ARGS__, "a3")
+#define FBC_STRIP_RIGHT_CLAMPED(...) FBC_STRIP_TWO_CLAMPED(__VA_ARGS__, "a4")
+#define FBC_STRIP_LEFT_GENERAL(load, ...) load FBC_STRIP_TWO_GENERAL(__VA_ARGS__, "a3")
+#define FBC_STRIP_RIGHT_GENERAL(...) FBC_STRIP_TWO_GENERAL(__VA_ARGS__, "a4")
+#define FBC_STRIP_TWO_FOLDED(load, free, a, b, c, u, v, w, d, e, f, x, y, z, pointer) \
+    FBC_STRIP_GET("t6", "116") \
+    load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") FBC_STRIP_GET(free, "32") \
+        FBC_STRIP_GET("a1", "120") FBC_STRIP_MAC(free, "t6", "a6") FBC_STRIP_GET("t6", "36") \
+            FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) FBC_STRIP_CLIP_TO("a1", "tp") \
+                FBC_STRIP_MAC("t6", "a1", "a7") ".insn r 0x57, 1, 0x64, " free ", t6, ra\n" /* pv.shuffle2.b */ \
+        FBC_STRIP_STORE_HALF(free, pointer)
+#define FBC_STRIP_LEFT_FOLDED(load, a, b, c, u, v, w, d, e, f, x, y, z, store) \
+    FBC_STRIP_TWO_FOLDED(load, "gp", a, b, c, u, v, w, d, e, f, x, y, z, "a3")
+#define FBC_STRIP_RIGHT_FOLDED(a, b, c, u, v, w, d, e, f, x, y, z, store) \
+    FBC_STRIP_TWO_FOLDED(FBC_STRIP_GET("gp", "40"), a, a, b, c, u, v, w, d, e, f, x, y, z, "a4")
+#define FBC_STRIP_COMPUTED_FOLDED 29 /* instructions of both without loads of rows and stores */
+#define FBC_STRIP_COMPUTED_PLAIN 24
+#define FBC_STRIP_COMPUTED_CLAMPED 34
+#define FBC_STRIP_COMPUTED_GENERAL 42
 #define FBC_STRIP_ADDENDS_PLAIN "lw tp, 32(sp)\n lw gp, 36(sp)\n"
 #define FBC_STRIP_ADDENDS_CLAMPED "lw tp, 40(sp)\n"
 #define FBC_STRIP_ADDENDS_GENERAL FBC_STRIP_ADDENDS_CLAMPED
-#define FBC_STRIP_ADDENDS_FOLDED "lw tp, 44(sp)\n"
+#define FBC_STRIP_ADDENDS_FOLDED "lw tp, 44(sp)\n lw gp, 40(sp)\n"
 
 /* The next row of both channels. */
 #define FBC_STRIP_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, a0\n" /* p.lw */
@@ -188,29 +208,31 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
 
 /* One output row: a, b, c the first channel's rows, d, e, f the second's. */
 #define FBC_STRIP_STEP_1(kind, store, a, b, c, d, e, f) \
-    FBC_STRIP_LOAD_1(c, f) \
-    FBC_STRIP_TWO_##kind(a, b, c, "s3", "s4", "s5", d, e, f, "s9", "s10", "s11", store, "a4") \
-        FBC_STRIP_TWO_##kind(a, b, c, "s0", "s1", "s2", d, e, f, "s6", "s7", "s8", store, "a3")
+    FBC_STRIP_LEFT_##kind(FBC_STRIP_LOAD_1(c, f), a, b, c, "s0", "s1", "s2", d, e, f, "s6", "s7", "s8", store) \
+        FBC_STRIP_RIGHT_##kind(a, b, c, "s3", "s4", "s5", d, e, f, "s9", "s10", "s11", store)
 /* With stride 2: a is the row of the step before, or its words of the right output. */
 #define FBC_STRIP_STEP_2(kind, store, a, c, d, f, right_a, right_c, right_d, right_f) \
-    FBC_STRIP_LOAD_2("t1", "s7", "t4", "s10") \
-    FBC_STRIP_LOAD_2(c, right_c, f, right_f) \
-    FBC_STRIP_TWO_##kind(right_a, "s7", right_c, "s0", "s1", "s2", right_d, "s10", right_f, "s3", "s4", "s5", store, \
-                         "a4") \
-        FBC_STRIP_TWO_##kind(a, "t1", c, "s0", "s1", "s2", d, "t4", f, "s3", "s4", "s5", store, "a3")
+    FBC_STRIP_LEFT_##kind(FBC_STRIP_LOAD_2("t1", "s7", "t4", "s10") FBC_STRIP_LOAD_2(c, right_c, f, right_f), a, "t1", \
+                          c, "s0", "s1", "s2", d, "t4", f, "s3", "s4", "s5", store) \
+        FBC_STRIP_RIGHT_##kind(right_a, "s7", right_c, "s0", "s1", "s2", right_d, "s10", right_f, "s3", "s4", "s5", \
+                               store)
 
-/* Where the rows are no multiple of the steps, the first round begins at a later step, whose rows are others. A copy of
- * a step behind the loop would not fit into a core's own instruction buffer together with the loop. */
+/* The beginning of a strip, from which the hardware's outer loop goes on: the first rows. Where the rows are no
+ * multiple of the steps, the first round begins at a later step, whose rows are others; which, is decided once. */
+#define FBC_STRIP_BEGIN(rows) \
+    ".insn i 0x7B, 0, x1, x0, 2\n"                        /* lp.starti 1 */ \
+    "lw t6, 60(sp)\n" rows ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */
 #define FBC_STRIP_BEGIN_1 \
-    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_LOAD_1("t1", "t4") \
-        FBC_STRIP_LOAD_1("t2", "t5") "j 8f\n" \
-                                     "6:\n" FBC_STRIP_LOAD_1("t2", "t5") \
-                                         FBC_STRIP_LOAD_1("t0", "t3") "j 9f\n" \
-                                                                      "5:\n" FBC_STRIP_LOAD_1("t0", "t3") \
-                                                                          FBC_STRIP_LOAD_1("t1", "t4")
+    "beqz t6, 5f\n addi t6, t6, -1\n beqz t6, 6f\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t1", "t4") FBC_STRIP_LOAD_1( \
+        "t2", "t5")) "j 8f\n" \
+                     "6:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t2", "t5") FBC_STRIP_LOAD_1( \
+                         "t0", "t3")) "j 9f\n" \
+                                      "5:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_1("t0", "t3") \
+                                                                 FBC_STRIP_LOAD_1("t1", "t4"))
 #define FBC_STRIP_BEGIN_2 \
-    "beqz t6, 5f\n" FBC_STRIP_LOAD_2("t2", "s8", "t5", "s11") "j 8f\n" \
-                                                              "5:\n" FBC_STRIP_LOAD_2("t0", "s6", "t3", "s9")
+    "beqz t6, 5f\n" FBC_STRIP_BEGIN( \
+        FBC_STRIP_LOAD_2("t2", "s8", "t5", "s11")) "j 8f\n" \
+                                                   "5:\n" FBC_STRIP_BEGIN(FBC_STRIP_LOAD_2("t0", "s6", "t3", "s9"))
 #define FBC_STRIP_LOOP_1(kind, store) \
     FBC_STRIP_STEP_1(kind, store, "t0", "t1", "t2", "t3", "t4", "t5") \
     "8:\n" FBC_STRIP_STEP_1(kind, store, "t1", "t2", "t0", "t4", "t5", \
@@ -218,47 +240,50 @@ _Static_assert(sizeof(fbc_strip_pair) == 120, "the assembler below has the offse
 #define FBC_STRIP_LOOP_2(kind, store) \
     FBC_STRIP_STEP_2(kind, store, "t0", "t2", "t3", "t5", "s6", "s8", "s9", "s11") \
     "8:\n" FBC_STRIP_STEP_2(kind, store, "t2", "t0", "t5", "t3", "s8", "s6", "s11", "s9")
-/* Instructions of the loop, and from lp.starti to it. */
-#define FBC_STRIP_INSTRUCTIONS_1(kind, store) (3 * (2 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
-#define FBC_STRIP_INSTRUCTIONS_2(kind, store) (2 * (8 + 2 * (FBC_STRIP_COMPUTED_##kind + FBC_STRIP_STORED_##store)))
-#define FBC_STRIP_HEAD_1 30
-#define FBC_STRIP_HEAD_2 24
-#define FBC_STRIP_COLUMN_1 "add a2, a2, t6\n"
-#define FBC_STRIP_COLUMN_2 "add a2, a2, t6\n add a2, a2, t6\n"
+/* Instructions of the loop, from lp.starti 0 to it, and behind it. */
+#define FBC_STRIP_INSTRUCTIONS_1(kind, store) (3 * (2 + FBC_STRIP_COMPUTED_##kind + 2 * FBC_STRIP_STORED_##store))
+#define FBC_STRIP_INSTRUCTIONS_2(kind, store) (2 * (8 + FBC_STRIP_COMPUTED_##kind + 2 * FBC_STRIP_STORED_##store))
+#define FBC_STRIP_HEAD_1 29
+#define FBC_STRIP_HEAD_2 19
+#define FBC_STRIP_TAIL 6
 #define FBC_STRIP_WEIGHTS_1 \
     "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s6, 12(a0)\n lw s7, 16(a0)\n lw s8, 20(a0)\n" \
     "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n slli s9, s6, 8\n slli s10, s7, 8\n slli s11, s8, 8\n"
 #define FBC_STRIP_WEIGHTS_2 \
-    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n"
+    "lw t6, 128(a0)\n" \
+    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
+    "sll s0, s0, t6\n sll s1, s1, t6\n sll s2, s2, t6\n sll s3, s3, t6\n sll s4, s4, t6\n sll s5, s5, t6\n"
 
 #define FBC_STRIP_ASM(is_signed, stride, kind, store) \
-    __asm__ volatile( \
-        ".option push\n" \
-        ".option norvc\n" \
-        "sw tp, 100(a0)\n sw gp, 104(a0)\n sw sp, 108(a0)\n mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride \
-            FBC_STRIP_ADDENDS_##kind \
-        "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw a5, 84(sp)\n lw a0, 92(sp)\n" \
-        ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
-        ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
-        "1: lw t6, 68(sp)\n lw a2, 88(sp)\n lw a1, 76(sp)\n lw a3, 96(sp)\n" FBC_STRIP_COLUMN_##stride FBC_STRIP_MAC( \
-            "a3", "t6", \
-            "a1") "lw a1, 80(sp)\n lw t6, 60(sp)\n add a4, a3, a1\n" \
-                  ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */ \
-                  "lw t6, 64(sp)\n" FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
-                      kind, FBC_STRIP_STORE_##store) "lw t6, 68(sp)\n lw a1, 72(sp)\n beq t6, a1, 4f\n addi t6, t6, " \
-                                                     "2\n" FBC_STRIP_MINIMUM( \
-                                                         "t6", "a1") "sw t6, 68(sp)\n j 1b\n" \
-                                                                     "4: sw zero, 68(sp)\n lw tp, 100(sp)\n " \
-                                                                     "lw gp, 104(sp)\n lw sp, 108(sp)\n" \
-                                                                     ".option pop" \
-        : "+r"(block) \
-        : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-          [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
-          [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)) \
-        : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
-          "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
+    __asm__ volatile(".option push\n" \
+                     ".option norvc\n" \
+                     "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n" \
+                     "7: mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride FBC_STRIP_ADDENDS_##kind \
+                     "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw t6, 68(sp)\n lw a5, 84(sp)\n lw a0, 88(sp)\n" \
+                     "lw a2, 92(sp)\n lw a3, 96(sp)\n" \
+                     ".insn i 0x7B, 2, x1, t6, 0\n" /* lp.count 1 */ \
+                     "lw t6, 64(sp)\n lw a4, 100(sp)\n" \
+                     ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
+                     ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
+                     ".insn i 0x7B, 1, x1, x0, %[last]\n"  /* lp.endi 1 */ \
+                     FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
+                         kind, FBC_STRIP_STORE_##store) "lw t6, 72(sp)\n lw t0, 76(sp)\n lw t1, 80(sp)\n" \
+                                                        "add a2, a2, t6\n add a4, a4, t0\n sub a3, a4, t1\n" \
+                                                        "lw a0, 124(sp)\n lw tp, 104(sp)\n lw gp, 108(sp)\n lw sp, " \
+                                                        "112(sp)\n beqz a0, 4f\n" \
+                                                        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n j 7b\n" \
+                                                        "4:\n" \
+                                                        ".option pop" \
+                     : "+r"(block) \
+                     : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
+                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
+                       [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)), \
+                       [last] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) + \
+                                       FBC_STRIP_TAIL - 3)) \
+                     : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", \
+                       "s8", "s9", "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
-/* All strips of a pair of channels. */
+/* All strips of pairs of channels. */
 #define FBC_DEFINE_STRIPS(is_signed, stride, kind, store) \
     static void fbc_strips_##is_signed##_##stride##_##kind##_##store(fbc_strip_pair *pair) { \
         register fbc_strip_pair *block __asm__("a0") = pair; \
@@ -288,7 +313,7 @@ FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *
     if (kind != FBC_STRIP_PLAIN) {
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
     }
-    /* Wraps around where the output is beside a tile of one column, which nobody reads. */
+    /* Wraps around where the left output of the first strip means nothing. */
     const uint32_t product = (uint32_t)sum * (uint32_t)pair->multiplier[channel];
     const int32_t value = (int32_t)(product + (uint32_t)pair->addend[channel]) >> pair->shift;
     const int32_t high = store == FBC_STORE_8 ? 255 : store == FBC_STORE_4 ? 15 : 3;
@@ -311,28 +336,28 @@ FBC_INLINE void fbc_strips_in_c(fbc_strip_pair *pair, uint32_t is_signed, uint32
                                 fbc_strip_store store) {
     const uint32_t steps = stride == 1u ? 3u : 2u;
     const uint32_t output_rows = pair->rest == 0u ? pair->rounds * steps : (pair->rounds - 1u) * steps + pair->rest;
-    for (uint32_t start = 0;; start = start + 2u < pair->last ? start + 2u : pair->last) {
+    for (uint32_t strip = 0; strip < pair->strips; strip++) {
         for (uint32_t i = 0; i < 2u * output_rows; i++) {
-            const uint32_t row = i >> 1, column = 1u - (i & 1u); /* of the strip, the right one first */
+            const uint32_t row = i >> 1, column = i & 1u; /* of the strip, the left one first */
             const uint32_t shifted = stride == 1u ? 0u : 2u * column;
-            const uint8_t *plane = pair->plane + 2u * stride * row * pair->plane_bytes + stride * start + shifted;
+            const uint8_t *plane = pair->plane + 2u * stride * row * pair->plane_bytes + 2u * stride * strip + shifted;
             uint32_t values[2];
             for (uint32_t channel = 0; channel < 2u; channel++) {
-                const uint32_t lanes = stride == 1u ? 8u * column : 0u; /* that the taps go up */
+                const uint32_t lanes = stride == 1u ? 8u * column : pair->lanes; /* that the taps go up */
                 values[channel] = fbc_strip_output(pair, plane, channel, lanes, is_signed, kind, store);
             }
-            uint8_t *left = pair->output + start * pair->pixel_bytes + row * pair->row_bytes;
-            fbc_strip_store_two(left + column * pair->second_bytes, values, store);
-        }
-        if (start == pair->last) {
-            return;
+            uint8_t *left = strip == 0u ? pair->left : pair->right - pair->pixel_bytes;
+            uint8_t *output = column == 0u ? left : pair->right;
+            fbc_strip_store_two(output + 2u * strip * pair->pixel_bytes + row * pair->row_bytes, values, store);
         }
     }
 }
 
 #define FBC_DEFINE_STRIPS(is_signed, stride, kind, store) \
     static void fbc_strips_##is_signed##_##stride##_##kind##_##store(fbc_strip_pair *pair) { \
-        fbc_strips_in_c(pair, is_signed, stride, FBC_STRIP_##kind, FBC_STORE_##store); \
+        for (; pair != NULL; pair = pair->next) { \
+            fbc_strips_in_c(pair, is_signed, stride, FBC_STRIP_##kind, FBC_STORE_##store); \
+        } \
     }
 
 #endif

@@ -6,6 +6,21 @@
 
 #include "common/fbc_lanes.h"
 
+/* value within [low, high]. */
+FBC_INLINE int32_t fbc_bring_into(int32_t value, int32_t low, int32_t high) {
+#ifdef FBC_XPULPV2
+    int32_t brought;
+    __asm__(".insn r 0x33, 6, 0x02, %0, %1, %2\n" /* p.max */
+            ".insn r 0x33, 4, 0x02, %0, %0, %3"   /* p.min */
+            : "=&r"(brought)
+            : "r"(value), "r"(low), "r"(high));
+    return brought;
+#else
+    const int32_t raised = value < low ? low : value;
+    return raised > high ? high : raised;
+#endif
+}
+
 /* The low bytes of four values, the first in the lowest byte. */
 FBC_INLINE uint32_t fbc_pack_bytes(int32_t v0, int32_t v1, int32_t v2, int32_t v3) {
 #ifdef FBC_XPULPV2
