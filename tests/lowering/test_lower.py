@@ -78,7 +78,7 @@ def run_program(project: Path, program: str, network: Network, x: np.ndarray, wo
         (3, 0, {}),
         (11, 900, {"cores": 3, "dma_bytes_per_cycle": 0.01}),
         (20, 700, {"cores": 1, "dma_bytes_per_cycle": 0.01, "isa": "xpulpnn"}),
-        (24, 900, {"isa": "xpulpv2"}),
+        (24, 900, {"isa": "xpulpv2", "cores": 4}),
     ],
 )
 def test_random_networks_equal_the_reference(seed, slack, options, lowering, make, tmp_path):

@@ -37,7 +37,8 @@ class BlockCost:
         split: Per call if cores share quads.
         quad: Per quad of pixels.
         run: Per quad or quads that are gathered and multiplied together.
-        row: Per kernel row of pixels that are gathered together.
+        part: Per further part of a row of the output in it.
+        row: Per kernel row of such a part.
         tap: Per tap that is copied.
         copy_word: Per word of it.
         column: Per column whose taps are no whole words.
@@ -59,13 +60,14 @@ class BlockCost:
     single_block: float = 170
     single_word: float = 16.3
     split: float = 700
-    quad: float = 30
+    quad: float = 55
     run: float = 330
+    part: float = 230
     row: float = 25
     tap: float = 2
     copy_word: float = 2.5
     column: float = 20
-    border: float = 150
+    border: float = 60
     column_word: float = 5
     widen_tap: float = 40
     widen_word: float = 3.0
@@ -168,11 +170,12 @@ class BlockedKernel(Kernel):
     def _gather_cycles(self, layer: WeightedLayer, tile: Tile, quads: int) -> float:
         cost, shape, (height, width) = self.cycles, layer.shape, kernel_size(layer)
         runs, rows = self._runs(layer, tile, quads)
+        per_run = cost.run * runs + cost.part * (rows - runs) + cost.row * rows * height
         pixels = min(4 * quads, tile.output_height * tile.output_width)
         narrower = layer.inputs[0].bits < self.width
         if not self.columns_overlap(layer):
             per_column = cost.column + cost.column_word * self.column_words(layer)
-            cycles = cost.run * runs + cost.row * rows * height + per_column * pixels
+            cycles = per_run + per_column * pixels
             outside = -(-shape.pad_left // shape.stride_width) - (-shape.pad_right // shape.stride_width)
             cycles += cost.border * pixels * min(1.0, outside / tile.output_width)
             lanes = pixels * height * width * dense_input_channels(layer)
@@ -180,11 +183,10 @@ class BlockedKernel(Kernel):
         stride = min(shape.stride_width, width)
         taps = height * (pixels * stride + rows * (width - stride))
         tap_words = self.tap_bytes(layer) // 4
-        cycles = cost.run * runs + cost.row * rows * height
         if not narrower:
-            return cycles + taps * (cost.tap + cost.copy_word * tap_words)
+            return per_run + taps * (cost.tap + cost.copy_word * tap_words)
         calls = rows if height == 1 else taps
-        return cycles + calls * cost.widen_tap + taps * cost.widen_word * tap_words
+        return per_run + calls * cost.widen_tap + taps * cost.widen_word * tap_words
 
     def _runs(self, layer: WeightedLayer, tile: Tile, quads: int) -> tuple[float, float]:
         """Runs of quads that are gathered together, and parts of rows of pixels in them."""
