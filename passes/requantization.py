@@ -262,7 +262,7 @@ def _add_requantization(
     input_ranges: tuple[tuple[int, int], tuple[int, int]],
     limit: int,
 ) -> tuple[tuple[int, int], int] | None:
-    """Multipliers up to ``limit`` at their widest shift, and that shift; None if that is not precise enough."""
+    """Multipliers up to ``limit`` at their widest shift, and that shift; None if they are too coarse."""
     magnitudes = [max(-least, largest) for least, largest in input_ranges]
     for shift in range(24, -1, -1):
         first, second = (round(multiplier * (1 << shift)) for multiplier in multipliers)

@@ -60,7 +60,7 @@ def runtime_folder() -> Path:
 
 
 def kernel_library_hash(folder: Path | None = None) -> str:
-    """sha256 over names and contents of the C runtime's sources, without the platforms that GVSOC does not run.
+    """sha256 over names and contents of the C runtime's sources, but for platforms that GVSOC does not run.
 
     Args:
         folder: Runtime sources; default: those of this fbcompile.
