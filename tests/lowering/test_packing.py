@@ -22,12 +22,13 @@ from fbcompile.lowering.packing import (
 from fbcompile.targets.loader import load_target
 
 
-def make_layer(weights, activation_bits, weight_bits, groups=1, op="conv"):
+def make_layer(weights, activation_bits, weight_bits, groups=1, op="conv", columns=1):
     outputs, per_group, height, width = weights.shape
     inputs = per_group * groups
-    shape = LayerShape(op, height, width, 1, 1, 0, 0, 0, 0, groups, height, width, inputs, outputs)
-    source = Tensor("x", inputs, height, width, activation_bits, False, 1.0)
-    output = Tensor("y", outputs, 1, 1, 8, False, 1.0)
+    across = width + columns - 1  # output columns
+    shape = LayerShape(op, height, width, 1, 1, 0, 0, 0, 0, groups, height, across, inputs, outputs)
+    source = Tensor("x", inputs, height, across, activation_bits, False, 1.0)
+    output = Tensor("y", outputs, 1, columns, 8, False, 1.0)
     ones = np.ones(outputs, np.int64)
     return WeightedLayer(
         "L",
@@ -103,7 +104,9 @@ def test_blocked_words_of_four_channels_are_interleaved():
             lanes = in_order[channel // 4, word, channel % 4]
             np.testing.assert_array_equal(lanes, weights[channel, 4 * word : 4 * word + 4, 0, 0])
     assert not in_order[1, :, 1:].any()
-    second_first = pack_for(make_layer(weights, 8, 8), "xpulpnn").reshape(2, 2, 4, 4)
+    linear = pack_for(make_layer(weights, 8, 8), "xpulpnn").reshape(2, 2, 4, 4)
+    np.testing.assert_array_equal(linear, in_order)
+    second_first = pack_for(make_layer(weights, 8, 8, columns=2), "xpulpnn").reshape(2, 2, 4, 4)
     np.testing.assert_array_equal(second_first, in_order[:, ::-1])
 
 
