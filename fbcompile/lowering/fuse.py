@@ -54,8 +54,7 @@ def fused_variants(network: Network, plans: list[LayerPlan], target: Target) -> 
         plan = _fused_plan(plans[first], plans[second], target)
         if plan is None:
             continue
-        apart = plans[first].tiling.cycles.total + plans[second].tiling.cycles.total
-        (faster if plan.tiling.cycles.total < apart else slower)[first] = plan
+        (faster if plan.spares > 0 else slower)[first] = plan
     small = {i: plan for i, plan in faster.items() if sum(map(len, plan.weights)) <= SMALL_WEIGHTS_BYTES}
     largest = sorted(slower, key=lambda i: -network.layers[i].output.bytes)
     more = [faster | {i: slower[i] for i in largest[:count]} for count in range(1, len(largest) + 1)]
@@ -71,7 +70,9 @@ def _fused_plan(first: LayerPlan, second: LayerPlan, target: Target) -> LayerPla
         tiling = tile_layer(layer, kernel, target)
     except DoesNotFitError:
         return None  # the pair stays as it is, and that fits
-    return LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
+    apart = first.tiling.cycles.total + second.tiling.cycles.total
+    weights = pack_weight_blocks(layer, kernel, tiling)
+    return LayerPlan(layer, kernel, tiling, weights, spares=apart - tiling.cycles.total)
 
 
 def _replace(network: Network, plans: list[LayerPlan], fused: dict[int, LayerPlan]) -> Variant:

@@ -22,12 +22,14 @@ class LayerPlan:
         kernel: Its C kernel.
         tiling: Its tiles.
         weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
+        spares: Of a fused layer: cycles that its parts are predicted to take more, each for itself.
     """
 
     layer: Layer
     kernel: Kernel
     tiling: LayerTiling
     weights: tuple[bytes, ...]
+    spares: float = 0.0
 
 
 def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:

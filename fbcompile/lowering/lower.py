@@ -40,6 +40,7 @@ class LayerReport:
         traffic_bytes: Bytes between L2 and L1.
         once_bytes: The same if every tensor moved once.
         gap: Relative optimality gap of the tiling.
+        spares: Of a fused layer: cycles that its parts are predicted to take more, each for itself.
     """
 
     name: str
@@ -56,6 +57,7 @@ class LayerReport:
     traffic_bytes: int
     once_bytes: int
     gap: float
+    spares: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +90,11 @@ class LoweringReport:
     def predicted_cycles(self) -> float:
         """Cycles of one inference."""
         return sum(layer.cycles.total + layer.l3_wait_cycles for layer in self.layers)
+
+    @property
+    def spared_cycles(self) -> float:
+        """Cycles that fusion is predicted to spare; latency tables know single layers only."""
+        return sum(layer.spares for layer in self.layers)
 
     @property
     def traffic_ratio(self) -> float:
@@ -200,4 +207,5 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
         traffic_bytes=tiling.traffic_bytes,
         once_bytes=tiling.once_bytes,
         gap=tiling.gap,
+        spares=plan.spares,
     )

@@ -94,8 +94,13 @@ def test_untraced_programs_keep_the_middle_to_themselves(lowering, tmp_path):
 
 def test_fusion_can_be_switched_off(lowering, tmp_path):
     network = separable(lowering).build()
-    report = lower(network, lowering.target(l1_bytes=40_000), tmp_path / "c", fuse=False)
+    target = lowering.target(l1_bytes=40_000)
+    fused = lower(network, target, tmp_path / "fused")
+    report = lower(network, target, tmp_path / "c", fuse=False)
     assert all(len(layer.parts) == 1 for layer in report.layers)
+    assert report.spared_cycles == 0
+    cycles = [sum(layer.cycles.total for layer in one.layers) for one in (report, fused)]
+    assert fused.spared_cycles == pytest.approx(cycles[0] - cycles[1]) > 0
     assert program_network(network, tmp_path / "c") == network
 
 
