@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
@@ -20,7 +21,14 @@ from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.kernels import Kernel, Tile, weight_block
 from fbcompile.lowering.network import ConcatLayer, Layer
 from fbcompile.lowering.tile_cost import Candidates, DmaCost, candidate_costs
-from fbcompile.lowering.tile_geometry import GUARD_BYTES, LayerGeometry, Span, layer_geometry, padded_bytes
+from fbcompile.lowering.tile_geometry import (
+    GUARD_BYTES,
+    Axis,
+    LayerGeometry,
+    Span,
+    layer_geometry,
+    padded_bytes,
+)
 from fbcompile.targets.target import Target
 
 LoopOrder: TypeAlias = Literal["weight_stationary", "activation_stationary"]
@@ -193,7 +201,7 @@ class _Search:
     def own_buffers(self, rows: int, columns: int, channels: int) -> dict[str, int]:
         """Bytes of the buffers that only the kernel asks for, scratch last.
 
-        The rests count too: a kernel may cut a smaller tile otherwise, and need more for that.
+        Rests and tiles at the border count too: a kernel may cut a smaller tile otherwise, and need more.
         """
         cores = self.target.cores
         largest: dict[str, int] = {}
@@ -204,12 +212,20 @@ class _Search:
         return largest
 
     def _tiles(self, rows: int, columns: int, channels: int) -> Iterator[Tile]:
-        """One of each size."""
+        """One of each size, of input or output."""
         geometry = self.geometry
-        for height, _ in _parts(geometry.rows.output_size, rows):
-            for width, _ in _parts(geometry.columns.output_size, columns):
-                for depth, _ in _parts(geometry.output.channels, channels):
-                    yield self.tile(height, width, depth)
+        for (input_height, height), (input_width, width), (depth, _) in itertools.product(
+            _sizes(geometry.rows, rows),
+            _sizes(geometry.columns, columns),
+            _parts(geometry.output.channels, channels),
+        ):
+            tile = self.tile(height, width, depth)
+            yield dataclasses.replace(tile, input_height=input_height, input_width=input_width)
+
+
+def _sizes(axis: Axis, size: int) -> set[tuple[int, int]]:
+    """Different pairs of inputs and outputs of the tiles along an axis."""
+    return {(axis.input_span(tile.first, tile.count).count, tile.count) for tile in axis.tiles(size)}
 
 
 def _parts(total: int, size: int) -> list[tuple[int, int]]:

@@ -178,6 +178,18 @@ def test_every_tile_has_the_scratch_it_needs(lowering, data, l1_bytes, isa):
     check_scratch(tiling, layer, kernel, target.cores)
 
 
+def test_a_tile_at_the_border_may_need_more_scratch_than_one_inside(lowering):
+    builder = lowering.builder(1, 16, 64, 64)
+    builder.conv(0, stride=(2, 2), pads=(0, 0, 1, 1), bits=4, depthwise=True)
+    layer = builder.layers[0]
+    for l1_bytes in range(
+        20_000, 56_000, 1000
+    ):  # several cuts of the columns, which the last tile reads fewer of
+        target = lowering.target(l1_bytes=l1_bytes, isa="xpulpnn")
+        kernel = choose_kernel(layer, target)
+        check_scratch(tile_layer(layer, kernel, target), layer, kernel, target.cores)
+
+
 def test_a_rest_may_need_more_scratch_than_a_full_tile(lowering):
     class MoreForLess(Kernel):
         """Wants the more scratch the fewer rows a tile has."""
