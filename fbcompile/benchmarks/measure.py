@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,14 +12,13 @@ from fbcompile.benchmarks.driver import Runner, build_for_pulp_open, check
 from fbcompile.benchmarks.encoding import L1_BYTES, Result, needed_l1_bytes
 from fbcompile.benchmarks.plan import read_table, row_specs
 from fbcompile.errors import NumericsError
-from fbcompile.latency.provenance import Provenance, kernel_library_hash, write_provenance
+from fbcompile.latency.provenance import Provenance, write_provenance
 from fbcompile.lowering.kernels import Kernel
 from fbcompile.lowering.network import Layer, WeightedLayer
 from fbcompile.lowering.support import kernel_label
-from fbcompile.profiling.profile import command_line
 from fbcompile.targets.target import Target
-from fbcompile.verification.build import RISCV_COMPILER, Build, require_tools, tool_version
-from fbcompile.verification.gvsoc import OPTIONS, GvsocInstall, run_on_gvsoc
+from fbcompile.verification.build import RISCV_COMPILER, Build, require_tools
+from fbcompile.verification.gvsoc import GvsocInstall, run_on_gvsoc
 
 CASES = Path(__file__).parent / "kernels.csv"
 """The cases, and the rate that is asked of each."""
@@ -131,21 +128,6 @@ def measure_kernels(target: Target, gvsoc: GvsocInstall) -> Measurements:
             return run_on_gvsoc(gvsoc, target, program, folder, timeout_seconds=_TIMEOUT_SECONDS)
 
         return measure(Runner(folder, target, target.cores, execute), list(bench_cases(target)))
-
-
-def provenance(target: Target, gvsoc: GvsocInstall) -> Provenance:
-    """How this process measures."""
-    return Provenance(
-        target=target.name,
-        cores=target.cores,
-        l1_bytes=target.l1_bytes,
-        gvsoc_revision=gvsoc.revision,
-        gvsoc_options=OPTIONS,
-        kernel_library_sha256=kernel_library_hash(),
-        compiler=tool_version(RISCV_COMPILER) or "unknown",
-        date=datetime.date.today().isoformat(),
-        command=command_line(["fbcompile", *sys.argv[1:]]),
-    )
 
 
 def write_rates(path: Path, rates: Sequence[Rate], measured: Provenance) -> None:

@@ -37,7 +37,8 @@ def kernels(
 
     Every element is compared with numpy; exit 5 if one differs, 7 if GVSOC or a compiler is missing.
     """
-    from fbcompile.benchmarks.measure import measure_kernels, provenance, write_rates
+    from fbcompile.benchmarks.measure import measure_kernels, write_rates
+    from fbcompile.profiling.profile import provenance
     from fbcompile.targets import load_target
     from fbcompile.verification.gvsoc import require_gvsoc
 
