@@ -1,59 +1,17 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from placements import check_placement
 
-from fbcompile.errors import DoesNotFitError, InternalError
-from fbcompile.lowering.arena import Buffer, activation_buffers, aligned, live_bytes, peak, place
+from fbcompile.errors import DoesNotFitError
+from fbcompile.lowering.arena import activation_buffers, peak
 from fbcompile.lowering.memory import LayerLoad, MemoryPlan, memory_problem, plan_memory
 from fbcompile.lowering.network import Network
-
-STEPS = 12
-
-
-@st.composite
-def buffer_lists(draw):
-    buffers = []
-    for number in range(draw(st.integers(0, 14))):
-        first = draw(st.integers(0, STEPS - 1))
-        last = draw(st.integers(first, STEPS - 1))
-        buffers.append(Buffer(f"b{number}", draw(st.integers(1, 5000)), first, last))
-    return buffers
-
-
-def check_placement(buffers: list[Buffer], offsets: dict[str, int], steps: int = STEPS) -> None:
-    for buffer in buffers:
-        assert offsets[buffer.name] >= 0
-        assert offsets[buffer.name] % 16 == 0
-    for a, b in itertools.combinations(buffers, 2):
-        if any(a.first <= step <= a.last and b.first <= step <= b.last for step in range(steps)):
-            apart = (
-                offsets[a.name] + a.bytes <= offsets[b.name] or offsets[b.name] + b.bytes <= offsets[a.name]
-            )
-            assert apart, f"{a} and {b} overlap"
-
-
-@settings(deadline=None)
-@given(buffer_lists())
-def test_live_buffers_never_overlap(buffers):
-    offsets = place(buffers)
-    check_placement(buffers, offsets)
-    assert offsets == place(buffers)
-    used = peak(buffers, offsets)
-    assert max(live_bytes(buffers, STEPS)) <= used <= sum(aligned(b.bytes) for b in buffers)
-
-
-@given(st.lists(st.integers(1, 4000), min_size=2, max_size=9))
-def test_a_chain_is_packed_without_loss(sizes):
-    buffers = [Buffer(f"t{i}", size, max(i - 1, 0), i) for i, size in enumerate(sizes)]
-    offsets = place(buffers)
-    check_placement(buffers, offsets)
-    assert peak(buffers, offsets) <= 1.5 * max(live_bytes(buffers, STEPS))
 
 
 @st.composite
@@ -240,27 +198,3 @@ def test_too_large_for_l3(lowering):
     builder.conv(16)
     with pytest.raises(DoesNotFitError, match="the largest are those of Layer0"):
         plan_memory(builder.build(), [LayerLoad((2000,), True, 1.0)], lowering.target(l3_bytes=1999))
-
-
-def test_residual_branch_stays_alive(lowering):
-    builder = lowering.builder(1, 4, 6, 6)
-    kept = builder.conv(4)
-    for _ in range(3):
-        builder.conv(4)
-    builder.add(kept, builder.last)
-    lives = {b.name: (b.first, b.last) for b in activation_buffers(builder.build())}
-    assert lives[kept.name] == (0, 4)
-    assert lives["input"] == (0, 0)
-
-
-def test_inconsistent_networks(lowering):
-    builder = lowering.builder(1, 4, 6, 6)
-    builder.conv(4)
-    builder.conv(4)
-    network = builder.build()
-    with pytest.raises(InternalError, match="no layer before it writes"):
-        activation_buffers(Network("n", network.input, network.output, network.layers[1:]))
-    with pytest.raises(InternalError, match="exists already"):
-        activation_buffers(Network("n", network.input, network.output, network.layers[:1] * 2))
-    with pytest.raises(InternalError, match="output"):
-        activation_buffers(Network("n", network.input, network.output, network.layers[:1]))
