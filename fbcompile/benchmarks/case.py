@@ -41,8 +41,9 @@ class CaseSpec:
         second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
         data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``: random,
-            and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``halves``: an add's
-            factors have 16 bits; ``identity``: requantization changes nothing.
+            and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``saturating``: sums reach
+            far beyond narrow outputs, so that it shifts by 21; ``halves``: an add's factors have 16 bits;
+            ``identity``: requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -233,6 +234,8 @@ def _draw_requantization(
         clamp = rng.integers(middle, outer, channels, endpoint=True)
     largest = max(1, int(np.abs(acc).max()))
     span = min(high, 1 << 20) * (1.3 if target.signed else 2.2)
+    if spec.data == "saturating":
+        span = 256.0
     if spec.wide:
         shift = min(40, 30 - int(np.ceil(np.log2(span / largest))))
     else:

@@ -12,7 +12,8 @@
  * from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel
  * are read and not used. Elsewhere plain C, which is their oracle.
  *
- * Requantization: the upper parts of several values side by side, which are then clipped and shifted at once. */
+ * Requantization: the upper parts of several values side by side, which are then clipped and shifted at once; one value
+ * after the other where outputs of less than 8 bits have no upper bytes, or may be negative. */
 #ifndef FBC_BLOCK_RUN_H
 #define FBC_BLOCK_RUN_H
 
@@ -38,12 +39,11 @@ typedef struct {
     int32_t packed_low;        /* 68: low and high as the parts are clipped to them */
     int32_t packed_high;       /* 72 */
     uint32_t packed_shift;     /* 76: of the parts: halves to the left, until 8-bit outputs fill their upper bytes */
-    uint32_t places;           /* 80: of narrower outputs, as factors; and the bits that they have */
-    uint32_t mask;             /* 84 */
-    uint32_t quads;            /* 88: at least 1; from quad to quad all pointers move by constant steps */
-    uint32_t column_step;      /* 92 */
-    uint32_t quad_skip;        /* 96: of the output, behind the last group */
-    uint32_t state[3];         /* 100: where scales, addends and output are now, without mac&load */
+    uint32_t places;           /* 80: of narrower outputs, as factors */
+    uint32_t quads;            /* 84: at least 1; from quad to quad all pointers move by constant steps */
+    uint32_t column_step;      /* 88 */
+    uint32_t quad_skip;        /* 92: of the output, behind the last group */
+    uint32_t state[3];         /* 96: where scales, addends and output are now, without mac&load */
 } fbc_block_run;
 
 /* What does not change from run to run. Of 8-bit outputs, the upper halves are h = value >> 16: they are clipped to
@@ -62,10 +62,8 @@ FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantizati
     } else {
         run->upper_parts = 0x00000703u;
         run->packed_shift = run->shift - 24u;
-        run->packed_low = run->low;
         run->packed_high = run->high;
         run->places = output_bits == 4u ? 0x00100001u : 0x40041001u;
-        run->mask = output_bits == 4u ? 15u : 3u;
     }
 }
 
@@ -174,8 +172,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) "lw a6, 100(a0)\n lw a7, 104(a0)\n lw s11, 108(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
-#define FBC_RUN_BLOCKED_END "sw a6, 100(a0)\n sw a7, 104(a0)\n sw s11, 108(a0)\n"
+        FBC_RUN_WORD("more", ) "lw a6, 96(a0)\n lw a7, 100(a0)\n lw s11, 104(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
+#define FBC_RUN_BLOCKED_END "sw a6, 96(a0)\n sw a7, 100(a0)\n sw s11, 104(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
 
 /* One channel of four pixels: sums s0-s3; x and y are free. The results are in x, s0, s1, y; s2 and s3 are free then.
@@ -195,15 +193,28 @@ enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS 
 #define FBC_RUN_CHANNEL_CLAMPED(x, y, s0, s1, s2, s3) \
     "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
     FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
-/* The same with the shift and the clips of any kind, in fewer instructions and a cycle more (a multiplication takes
- * two). p.addN: (sum + addend) >> shift. */
+/* With any shift: value by value. p.addN, (sum + addend) >> shift, wants no copies of the addend, so that this is
+ * shorter, though a multiplication takes two cycles. p.clipu: [0, high]; p.clip: [-high - 1, high]. */
 #define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
+#define FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) \
+    "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n" FBC_RUN_ADD_SHIFT(x, y) \
+        FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_MAC(y, s3) "sra " y ", " y ", a5\n"
+#define FBC_RUN_CHANNEL_UNSIGNED(x, y, s0, s1, s2, s3) \
+    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_LOAD_ADDEND(y) FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) \
+        FBC_RUN_FOUR("6, 0x0A", x, s0, s1, y, "s0")
+#define FBC_RUN_CHANNEL_SIGNED(x, y, s0, s1, s2, s3) \
+    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_LOAD_ADDEND(y) FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) \
+        FBC_RUN_FOUR("5, 0x0A", x, s0, s1, y, "s0")
 #define FBC_RUN_CHANNEL_GENERAL(x, y, s0, s1, s2, s3) \
     "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
-        "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n mul " s2 ", " s3 \
-        ", a4\n" FBC_RUN_ADD_SHIFT(x, y) FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(y, s2) \
-            FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
-enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_CHANNEL = 23 };
+    FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") \
+        FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
+enum {
+    FBC_RUN_PLAIN_CHANNEL = 9,
+    FBC_RUN_CLAMPED_CHANNEL = 14,
+    FBC_RUN_SHIFTED_CHANNEL = 14,
+    FBC_RUN_GENERAL_CHANNEL = 23
+};
 
 #define FBC_RUN_CHANNELS(channel) \
     channel("a2", "a3", "t0", "t4", "s3", "s7") channel("s3", "s7", "t1", "t5", "s4", "s8") \
@@ -229,23 +240,17 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
     FBC_RUN_SIMD("4, 0x28", v0, v0, "a5") \
     FBC_RUN_SIMD("4, 0x28", v1, v1, "a5") FBC_RUN_SIMD("1, 0x64", v0, v1, "s6") FBC_RUN_STORE("6", v0, step)
 /* pv.shuffle2.b, pv.pack.h: upper bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b. */
-#define FBC_RUN_BYTES(v0, v1, v2, v3, low, then) \
+#define FBC_RUN_BYTES(v0, v1, v2, v3, low) \
     FBC_RUN_SIMD("1, 0x64", v0, v2, "s6") \
     FBC_RUN_SIMD("1, 0x64", v1, v3, "s6") \
     FBC_RUN_SIMD("0, 0x68", v0, v1, v0) \
-    then FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") FBC_RUN_SIMD("5, 0x18", v0, v0, low) \
-        FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
+    FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") \
+    FBC_RUN_SIMD("5, 0x18", v0, v0, low) FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
 /* pv.dotup: each value at its place. */
-#define FBC_RUN_PLACE_4(v0, step) FBC_RUN_SIMD("0, 0x40", v0, v0, "s10") FBC_RUN_STORE("5", v0, step)
-#define FBC_RUN_PLACE_2(v0, step) FBC_RUN_SIMD("1, 0x40", v0, v0, "s10") FBC_RUN_STORE("4", v0, step)
-#define FBC_RUN_PACK_4(v0, v1, v2, v3, step, low) FBC_RUN_BYTES(v0, v1, v2, v3, low, ) FBC_RUN_PLACE_4(v0, step)
-#define FBC_RUN_PACK_2(v0, v1, v2, v3, step, low) FBC_RUN_BYTES(v0, v1, v2, v3, low, ) FBC_RUN_PLACE_2(v0, step)
-/* Narrow values that may be negative are cut to their bits (pv.and.sc.b). */
-#define FBC_RUN_CUT(v0, v1, v2, v3, low) \
-    FBC_RUN_BYTES(v0, v1, v2, v3, low, "lw " v1 ", 84(a0)\n") FBC_RUN_SIMD("5, 0x34", v0, v0, v1)
-#define FBC_RUN_SIGNED_8 FBC_RUN_PACK_8
-#define FBC_RUN_SIGNED_4(v0, v1, v2, v3, step, low) FBC_RUN_CUT(v0, v1, v2, v3, low) FBC_RUN_PLACE_4(v0, step)
-#define FBC_RUN_SIGNED_2(v0, v1, v2, v3, step, low) FBC_RUN_CUT(v0, v1, v2, v3, low) FBC_RUN_PLACE_2(v0, step)
+#define FBC_RUN_PACK_4(v0, v1, v2, v3, step, low) \
+    FBC_RUN_BYTES(v0, v1, v2, v3, low) FBC_RUN_SIMD("0, 0x40", v0, v0, "s10") FBC_RUN_STORE("5", v0, step)
+#define FBC_RUN_PACK_2(v0, v1, v2, v3, step, low) \
+    FBC_RUN_BYTES(v0, v1, v2, v3, low) FBC_RUN_SIMD("1, 0x40", v0, v0, "s10") FBC_RUN_STORE("4", v0, step)
 #define FBC_RUN_CONSTANTS "lw s6, 64(a0)\n lw a5, 76(a0)\n lw s0, 72(a0)\n"
 #define FBC_RUN_LAST_8
 #define FBC_RUN_LAST_4 "lw s10, 80(a0)\n"
@@ -263,10 +268,10 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
     ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n" FBC_RUN_STORE("4", v0, step)
 
 #define FBC_RUN_NEXT_QUAD \
-    "lw t0, 88(a0)\n lw t1, 92(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
-    "lw t3, 96(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
+    "lw t0, 84(a0)\n lw t1, 88(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
+    "lw t3, 92(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
     "add s11, s11, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
-    "sw t0, 88(a0)\n"
+    "sw t0, 84(a0)\n"
 
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile( \
@@ -282,7 +287,7 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
         : "r"(a0), FBC_RUN_CODES(bits, is_signed), [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
         : FBC_RUN_CLOBBERS)
 
-/* Not negative, or any; the instructions of four values; the constants that they need beside three. */
+/* The instructions of four values that are packed, beside one; what narrower outputs have more of each. */
 #define FBC_RUN_KINDS(unit, by, width, four, rest) \
     do { \
         if (kind == FBC_PLAIN) { \
@@ -297,9 +302,19 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
                     4 * (FBC_RUN_PLAIN_CHANNEL + 10) + 4); \
         } else if (kind == FBC_CLAMPED) { \
             FBC_RUN(unit, \
-                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_CLAMPED) FBC_RUN_CONSTANTS FBC_RUN_LAST_##width \
-                    "lw a4, 68(a0)\n" by(FBC_RUN_SIGNED_##width, "a4"), \
-                    4 * (FBC_RUN_CLAMPED_CHANNEL + (four) + 2 * (rest)) + 4 + (rest)); \
+                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_CLAMPED) FBC_RUN_CONSTANTS \
+                    "lw a4, 68(a0)\n" by(FBC_RUN_PACK_8, "a4"), \
+                    4 * (FBC_RUN_CLAMPED_CHANNEL + 10) + 4); \
+        } else if (kind == FBC_UNSIGNED) { \
+            FBC_RUN(unit, \
+                    "lw a5, 48(a0)\n lw s0, 52(a0)\n" FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_UNSIGNED) \
+                        by(FBC_RUN_WRITE_##width, ""), \
+                    4 * (FBC_RUN_SHIFTED_CHANNEL + 3 + (rest)) + 2); \
+        } else if (kind == FBC_SIGNED) { \
+            FBC_RUN(unit, \
+                    "lw a5, 48(a0)\n lw s0, 52(a0)\n" FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_SIGNED) \
+                        by(FBC_RUN_WRITE_##width, ""), \
+                    4 * (FBC_RUN_SHIFTED_CHANNEL + 3 + (rest)) + 2); \
         } else { \
             FBC_RUN(unit, \
                     "lw a5, 48(a0)\n lw s0, 52(a0)\n lw ra, 56(a0)\n" FBC_RUN_CHANNELS( \

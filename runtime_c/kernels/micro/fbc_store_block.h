@@ -6,13 +6,15 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_xpulp.h"
 
-/* How much work a requantization is; constant in each copy of the inner code. The first two pack the upper halves of
- * 32-bit values (8-bit outputs) or their upper bytes (narrower ones). */
+/* How much work a requantization is; constant in each copy of the inner code. The first three want shifts of which
+ * the upper halves of 32-bit values (8-bit outputs) or their upper bytes (narrower ones) are left. */
 typedef enum {
     FBC_PLAIN,     /* no clamp, low is 0 */
-    FBC_UNCLAMPED, /* no clamp, any low; 8-bit outputs only */
-    FBC_CLAMPED,   /* any clamp and low */
-    FBC_GENERAL,   /* any shift, too */
+    FBC_UNCLAMPED, /* 8-bit outputs: no clamp, any low */
+    FBC_CLAMPED,   /* 8-bit outputs: any clamp and low */
+    FBC_UNSIGNED,  /* narrower ones: no clamp, low is 0, any shift */
+    FBC_SIGNED,    /* narrower ones: no clamp, low is -high - 1, any shift */
+    FBC_GENERAL,   /* any of 32 bits */
     FBC_RARE,      /* 64-bit arithmetic, or outputs of 32 bits */
 } fbc_requantization_kind;
 
@@ -21,13 +23,16 @@ FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *paramet
     if (parameters->wide || output_bits == 32u) {
         return FBC_RARE;
     }
-    if (output_bits == 8u ? shift < 16u || shift > 24u : shift < 24u || shift > 31u) {
-        return FBC_GENERAL;
+    if (output_bits == 8u) {
+        if (shift < 16u || shift > 24u) {
+            return FBC_GENERAL;
+        }
+        return parameters->clamped ? FBC_CLAMPED : parameters->low == 0 ? FBC_PLAIN : FBC_UNCLAMPED;
     }
-    if (!parameters->clamped && output_bits == 8u) {
-        return parameters->low == 0 ? FBC_PLAIN : FBC_UNCLAMPED;
+    if (!parameters->clamped && parameters->low == 0) {
+        return shift >= 24u ? FBC_PLAIN : FBC_UNSIGNED;
     }
-    return parameters->clamped || parameters->low != 0 ? FBC_CLAMPED : FBC_PLAIN;
+    return !parameters->clamped && parameters->low == -parameters->high - 1 ? FBC_SIGNED : FBC_GENERAL;
 }
 
 /* A layer's parameters in variables of their own, so that stores to memory do not force the compiler to read them
@@ -49,7 +54,7 @@ FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantizatio
 FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t sum,
                                       fbc_scale scale, int32_t addend) {
 #ifdef FBC_XPULPV2
-    if (kind != FBC_PLAIN && kind != FBC_UNCLAMPED) {
+    if (kind == FBC_CLAMPED || kind == FBC_GENERAL) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
     }
     __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n"                  /* p.mac */
@@ -59,7 +64,7 @@ FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_req
     return addend;
 #else
     const int32_t clamped =
-        kind == FBC_PLAIN || kind == FBC_UNCLAMPED ? sum : fbc_clamp(sum, -scale.clamp - 1, scale.clamp);
+        kind == FBC_CLAMPED || kind == FBC_GENERAL ? fbc_clamp(sum, -scale.clamp - 1, scale.clamp) : sum;
     return fbc_clamp((clamped * scale.multiplier + addend) >> block->shift, block->low, block->high);
 #endif
 }
