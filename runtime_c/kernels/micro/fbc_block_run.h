@@ -176,96 +176,96 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_BLOCKED_END "sw a6, 96(a0)\n sw a7, 100(a0)\n sw s11, 104(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
 
-/* One channel of four pixels: sums s0-s3; x and y are free. The results are in x, s0, s1, y; s2 and s3 are free then.
- */
+/* One channel of four pixels, sums s0-s3. */
 #define FBC_RUN_LOAD_ADDEND(y) ".insn i 0x0B, 2, " y ", a7, 4\n"
-#define FBC_RUN_LOAD_MULTIPLIER ".insn i 0x0B, 2, a4, a6, 8\n"
+#define FBC_RUN_LOAD_MULTIPLIER(x) ".insn i 0x0B, 2, " x ", a6, 8\n"
+#define FBC_RUN_MAC(sum, value, multiplier) ".insn r 0x33, 0, 0x21, " sum ", " value ", " multiplier "\n"
+
+/* Value by value: the multiplier in a2, the shift in a5, high in s0; y is free, and s3 then: the results are in s0, s1,
+ * s2, y. p.addN, (sum + addend) >> shift, wants no copies of the addend. A multiplication takes two cycles, like the
+ * copy and p.mac. */
+#define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
+#define FBC_RUN_SHIFT(y, s0, s1, s2, s3) \
+    "mul " s0 ", " s0 ", a2\n mul " s1 ", " s1 ", a2\n mul " s2 ", " s2 ", a2\n" FBC_RUN_ADD_SHIFT(s0, y) \
+        FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(s2, y) FBC_RUN_MAC(y, s3, "a2") "sra " y ", " y ", a5\n"
 #define FBC_RUN_FOUR(code, a, b, c, d, operand) \
     ".insn r 0x33, " code ", " a ", " a ", " operand "\n .insn r 0x33, " code ", " b ", " b ", " operand "\n" \
     ".insn r 0x33, " code ", " c ", " c ", " operand "\n .insn r 0x33, " code ", " d ", " d ", " operand "\n"
-#define FBC_RUN_MAC(sum, value) ".insn r 0x33, 0, 0x21, " sum ", " value ", a4\n"
-#define FBC_RUN_SCALE(x, y, s0, s1, s2, s3) \
-    "mv " x ", " y "\n" FBC_RUN_MAC(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC(s0, s1) "mv " s1 ", " y \
-                                                                                    "\n" FBC_RUN_MAC(s1, s2) \
-                                                                                        FBC_RUN_MAC(y, s3)
-#define FBC_RUN_CHANNEL_PLAIN(x, y, s0, s1, s2, s3) \
-    FBC_RUN_LOAD_ADDEND(y) FBC_RUN_LOAD_MULTIPLIER FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
-#define FBC_RUN_CHANNEL_CLAMPED(x, y, s0, s1, s2, s3) \
-    "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
-    FBC_RUN_SCALE(x, y, s0, s1, s2, s3)
-/* With any shift: value by value. p.addN, (sum + addend) >> shift, wants no copies of the addend, so that this is
- * shorter, though a multiplication takes two cycles. p.clipu: [0, high]; p.clip: [-high - 1, high]. */
-#define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
-#define FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) \
-    "mul " x ", " s0 ", a4\n mul " s0 ", " s1 ", a4\n mul " s1 ", " s2 ", a4\n" FBC_RUN_ADD_SHIFT(x, y) \
-        FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_MAC(y, s3) "sra " y ", " y ", a5\n"
-#define FBC_RUN_CHANNEL_UNSIGNED(x, y, s0, s1, s2, s3) \
-    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_LOAD_ADDEND(y) FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) \
-        FBC_RUN_FOUR("6, 0x0A", x, s0, s1, y, "s0")
-#define FBC_RUN_CHANNEL_SIGNED(x, y, s0, s1, s2, s3) \
-    FBC_RUN_LOAD_MULTIPLIER FBC_RUN_LOAD_ADDEND(y) FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) \
-        FBC_RUN_FOUR("5, 0x0A", x, s0, s1, y, "s0")
-#define FBC_RUN_CHANNEL_GENERAL(x, y, s0, s1, s2, s3) \
-    "lw a4, 4(a6)\n" FBC_RUN_LOAD_ADDEND(y) FBC_RUN_FOUR("5, 0x0A", s0, s1, s2, s3, "a4") FBC_RUN_LOAD_MULTIPLIER \
-    FBC_RUN_SHIFTED(x, y, s0, s1, s2, s3) FBC_RUN_FOUR("6, 0x02", x, s0, s1, y, "ra") \
-        FBC_RUN_FOUR("4, 0x02", x, s0, s1, y, "s0")
-enum {
-    FBC_RUN_PLAIN_CHANNEL = 9,
-    FBC_RUN_CLAMPED_CHANNEL = 14,
-    FBC_RUN_SHIFTED_CHANNEL = 14,
-    FBC_RUN_GENERAL_CHANNEL = 23
-};
-
+/* p.clip: [-operand - 1, operand]; p.clipu: [0, operand]; p.max, p.min. */
+#define FBC_RUN_CLIP(a, b, c, d, operand) FBC_RUN_FOUR("5, 0x0A", a, b, c, d, operand)
+#define FBC_RUN_CLIP_UNSIGNED(a, b, c, d, operand) FBC_RUN_FOUR("6, 0x0A", a, b, c, d, operand)
+#define FBC_RUN_CLAMP(y, s0, s1, s2, s3) \
+    "lw a4, 4(a6)\n" FBC_RUN_LOAD_MULTIPLIER("a2") FBC_RUN_LOAD_ADDEND(y) FBC_RUN_CLIP(s0, s1, s2, s3, "a4")
+#define FBC_RUN_NO_CLAMP(y, s0, s1, s2, s3) FBC_RUN_LOAD_MULTIPLIER("a2") FBC_RUN_LOAD_ADDEND(y)
+#define FBC_RUN_CHANNEL_UNSIGNED(y, s0, s1, s2, s3) \
+    FBC_RUN_NO_CLAMP(y, s0, s1, s2, s3) \
+    FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(s0, s1, s2, y, "s0")
+#define FBC_RUN_CHANNEL_SIGNED(y, s0, s1, s2, s3) \
+    FBC_RUN_NO_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, y, "s0")
+#define FBC_RUN_CHANNEL_CLAMPED_UNSIGNED(y, s0, s1, s2, s3) \
+    FBC_RUN_CLAMP(y, s0, s1, s2, s3) \
+    FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(s0, s1, s2, y, "s0")
+#define FBC_RUN_CHANNEL_CLAMPED_SIGNED(y, s0, s1, s2, s3) \
+    FBC_RUN_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, y, "s0")
+#define FBC_RUN_CHANNEL_GENERAL(y, s0, s1, s2, s3) \
+    FBC_RUN_CLAMP(y, s0, s1, s2, s3) \
+    FBC_RUN_SHIFT(y, s0, s1, s2, s3) \
+    FBC_RUN_FOUR("6, 0x02", s0, s1, s2, y, "ra") FBC_RUN_FOUR("4, 0x02", s0, s1, s2, y, "s0")
+enum { FBC_RUN_SHIFTED = 14, FBC_RUN_CLAMPED = 5, FBC_RUN_SECOND_CLIP = 4 };
 #define FBC_RUN_CHANNELS(channel) \
-    channel("a2", "a3", "t0", "t4", "s3", "s7") channel("s3", "s7", "t1", "t5", "s4", "s8") \
-        channel("s4", "s8", "t2", "t6", "s5", "s9") channel("s5", "s9", "t3", "s2", "s6", "s10")
-#define FBC_RUN_BY_PIXELS(write, low) \
-    write("a2", "s3", "s4", "s5", "s1", low) write("t0", "t1", "t2", "t3", "s1", low) \
-        write("t4", "t5", "t6", "s2", "s1", low) write("a3", "s7", "s8", "s9", "ra", low)
-#define FBC_RUN_BY_CHANNELS(write, low) \
-    write("a2", "t0", "t4", "a3", "s1", low) write("s3", "t1", "t5", "s7", "s1", low) \
-        write("s4", "t2", "t6", "s8", "s1", low) write("s5", "t3", "s2", "s9", "ra", low)
-
-/* Four values, packed and written. */
+    "lw a5, 48(a0)\n lw s0, 52(a0)\n" channel("a3", "t0", "t4", "s3", "s7") channel("s7", "t1", "t5", "s4", "s8") \
+        channel("s8", "t2", "t6", "s5", "s9") channel("s9", "t3", "s2", "s6", "s10")
+#define FBC_RUN_BY_PIXELS(write) \
+    write("t0", "t1", "t2", "t3", "s1") write("t4", "t5", "t6", "s2", "s1") write("s3", "s4", "s5", "s6", "s1") \
+        write("a3", "s7", "s8", "s9", "ra")
+#define FBC_RUN_BY_CHANNELS(write) \
+    write("t0", "t4", "s3", "a3", "s1") write("t1", "t5", "s4", "s7", "s1") write("t2", "t6", "s5", "s8", "s1") \
+        write("t3", "s2", "s6", "s9", "ra")
+/* Four values. 8 bit: pv.packlo.b, pv.packhi.b. Else p.insert: the last field is the position. */
 #define FBC_RUN_SIMD(code, d, s0, s1) ".insn r 0x57, " code ", " d ", " s0 ", " s1 "\n"
-#define FBC_RUN_STORE(width, value, step) ".insn r 0x2B, " width ", 0, " step ", s11, " value "\n"
-/* pv.shuffle2.h: upper halves; pv.max.sc.h, pv.min.sc.h, pv.sll.sc.h; pv.shuffle2.b: bytes 1 and 3 of both; p.sw. */
-#define FBC_RUN_PACK_8(v0, v1, v2, v3, step, low) \
-    FBC_RUN_SIMD("0, 0x64", v0, v2, "s6") \
-    FBC_RUN_SIMD("0, 0x64", v1, v3, "s6") \
-    FBC_RUN_SIMD("4, 0x18", v0, v0, low) \
-    FBC_RUN_SIMD("4, 0x18", v1, v1, low) \
-    FBC_RUN_SIMD("4, 0x10", v0, v0, "s0") \
-    FBC_RUN_SIMD("4, 0x10", v1, v1, "s0") \
-    FBC_RUN_SIMD("4, 0x28", v0, v0, "a5") \
-    FBC_RUN_SIMD("4, 0x28", v1, v1, "a5") FBC_RUN_SIMD("1, 0x64", v0, v1, "s6") FBC_RUN_STORE("6", v0, step)
-/* pv.shuffle2.b, pv.pack.h: upper bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b. */
-#define FBC_RUN_BYTES(v0, v1, v2, v3, low) \
+#define FBC_RUN_STORE(width, value, step) ".insn r 0x2B, " width ", 0, " step ", s11, " value "\n" /* p.sw */
+#define FBC_RUN_WRITE_8(v0, v1, v2, v3, step) \
+    FBC_RUN_SIMD("1, 0x70", "a2", v1, v0) FBC_RUN_SIMD("1, 0x6C", "a2", v3, v2) FBC_RUN_STORE("6", "a2", step)
+#define FBC_RUN_WRITE_4(v0, v1, v2, v3, step) \
+    ".insn r 0x33, 2, 0x63, " v0 ", " v1 ", x4\n .insn r 0x33, 2, 0x63, " v0 ", " v2 ", x8\n" \
+    ".insn r 0x33, 2, 0x63, " v0 ", " v3 ", x12\n" FBC_RUN_STORE("5", v0, step)
+#define FBC_RUN_WRITE_2(v0, v1, v2, v3, step) \
+    ".insn r 0x33, 2, 0x61, " v0 ", " v1 ", x2\n .insn r 0x33, 2, 0x61, " v0 ", " v2 ", x4\n" \
+    ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n" FBC_RUN_STORE("4", v0, step)
+enum { FBC_RUN_WRITTEN_8 = 3, FBC_RUN_WRITTEN_4 = 4, FBC_RUN_WRITTEN_2 = 4 };
+
+/* Upper bytes of four values at once: the shift of bytes in a5, high in s0, the selector in s6, the places in s10. x
+ * and y are free, and s2 and s3 then: the values are in x, s0, s1, y. */
+#define FBC_RUN_CHANNEL_PACKED(x, y, s0, s1, s2, s3) \
+    FBC_RUN_LOAD_ADDEND(y) \
+    FBC_RUN_LOAD_MULTIPLIER("a4") \
+    "mv " x ", " y "\n" FBC_RUN_MAC(x, s0, "a4") "mv " s0 ", " y \
+                                                 "\n" FBC_RUN_MAC(s0, s1, "a4") "mv " s1 ", " y \
+                                                                                "\n" FBC_RUN_MAC(s1, s2, "a4") \
+                                                                                    FBC_RUN_MAC(y, s3, "a4")
+#define FBC_RUN_PACKED_CHANNELS \
+    FBC_RUN_CHANNEL_PACKED("a2", "a3", "t0", "t4", "s3", "s7") \
+    FBC_RUN_CHANNEL_PACKED("s3", "s7", "t1", "t5", "s4", "s8") \
+    FBC_RUN_CHANNEL_PACKED("s4", "s8", "t2", "t6", "s5", "s9") \
+    FBC_RUN_CHANNEL_PACKED("s5", "s9", "t3", "s2", "s6", "s10") \
+    "li s6, 0x703\n lw a5, 76(a0)\n lw s0, 52(a0)\n lw s10, 80(a0)\n"
+/* pv.shuffle2.b, pv.pack.h: bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b; pv.dotup: each at its place. */
+#define FBC_RUN_PACK(v0, v1, v2, v3, lanes) \
     FBC_RUN_SIMD("1, 0x64", v0, v2, "s6") \
     FBC_RUN_SIMD("1, 0x64", v1, v3, "s6") \
     FBC_RUN_SIMD("0, 0x68", v0, v1, v0) \
     FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") \
-    FBC_RUN_SIMD("5, 0x18", v0, v0, low) FBC_RUN_SIMD("5, 0x10", v0, v0, "s0")
-/* pv.dotup: each value at its place. */
-#define FBC_RUN_PACK_4(v0, v1, v2, v3, step, low) \
-    FBC_RUN_BYTES(v0, v1, v2, v3, low) FBC_RUN_SIMD("0, 0x40", v0, v0, "s10") FBC_RUN_STORE("5", v0, step)
-#define FBC_RUN_PACK_2(v0, v1, v2, v3, step, low) \
-    FBC_RUN_BYTES(v0, v1, v2, v3, low) FBC_RUN_SIMD("1, 0x40", v0, v0, "s10") FBC_RUN_STORE("4", v0, step)
-#define FBC_RUN_CONSTANTS "lw s6, 64(a0)\n lw a5, 76(a0)\n lw s0, 72(a0)\n"
-#define FBC_RUN_LAST_8
-#define FBC_RUN_LAST_4 "lw s10, 80(a0)\n"
-#define FBC_RUN_LAST_2 "lw s10, 80(a0)\n"
-
-/* The same of values that are requantized already; s6 is free. 8 bit: pv.packlo.b, pv.packhi.b. Else p.insert: the last
- * field is the position. */
-#define FBC_RUN_WRITE_8(v0, v1, v2, v3, step, low) \
-    FBC_RUN_SIMD("1, 0x70", "s6", v1, v0) FBC_RUN_SIMD("1, 0x6C", "s6", v3, v2) FBC_RUN_STORE("6", "s6", step)
-#define FBC_RUN_WRITE_4(v0, v1, v2, v3, step, low) \
-    ".insn r 0x33, 2, 0x63, " v0 ", " v1 ", x4\n .insn r 0x33, 2, 0x63, " v0 ", " v2 ", x8\n" \
-    ".insn r 0x33, 2, 0x63, " v0 ", " v3 ", x12\n" FBC_RUN_STORE("5", v0, step)
-#define FBC_RUN_WRITE_2(v0, v1, v2, v3, step, low) \
-    ".insn r 0x33, 2, 0x61, " v0 ", " v1 ", x2\n .insn r 0x33, 2, 0x61, " v0 ", " v2 ", x4\n" \
-    ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n" FBC_RUN_STORE("4", v0, step)
+    FBC_RUN_SIMD("5, 0x18", v0, v0, "x0") FBC_RUN_SIMD("5, 0x10", v0, v0, "s0") FBC_RUN_SIMD(lanes, v0, v0, "s10")
+#define FBC_RUN_PACK_4(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "0, 0x40") FBC_RUN_STORE("5", v0, step)
+#define FBC_RUN_PACK_2(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "1, 0x40") FBC_RUN_STORE("4", v0, step)
+#define FBC_RUN_PACK_BY_PIXELS(write) \
+    write("a2", "s3", "s4", "s5", "s1") write("t0", "t1", "t2", "t3", "s1") write("t4", "t5", "t6", "s2", "s1") \
+        write("a3", "s7", "s8", "s9", "ra")
+#define FBC_RUN_PACK_BY_CHANNELS(write) \
+    write("a2", "t0", "t4", "a3", "s1") write("s3", "t1", "t5", "s7", "s1") write("s4", "t2", "t6", "s8", "s1") \
+        write("s5", "t3", "s2", "s9", "ra")
+#define FBC_RUN_PACK_8 FBC_RUN_PACK_4 /* not used */
+enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
 
 #define FBC_RUN_NEXT_QUAD \
     "lw t0, 84(a0)\n lw t1, 88(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
@@ -287,57 +287,44 @@ enum {
         : "r"(a0), FBC_RUN_CODES(bits, is_signed), [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
         : FBC_RUN_CLOBBERS)
 
-/* The instructions of four values that are packed, beside one; what narrower outputs have more of each. */
-#define FBC_RUN_KINDS(unit, by, width, four, rest) \
+#define FBC_RUN_KIND(unit, channel, by, width, more) \
+    FBC_RUN(unit, FBC_RUN_CHANNELS(channel) by(FBC_RUN_WRITE_##width), \
+            2 + 4 * (FBC_RUN_SHIFTED + FBC_RUN_WRITTEN_##width + (more)))
+#define FBC_RUN_KINDS(unit, by, pack_by, width) \
     do { \
-        if (kind == FBC_PLAIN) { \
-            FBC_RUN(unit, \
-                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) \
-                        FBC_RUN_CONSTANTS FBC_RUN_LAST_##width by(FBC_RUN_PACK_##width, "x0"), \
-                    4 * (FBC_RUN_PLAIN_CHANNEL + (four)) + 3 + (rest)); \
-        } else if (kind == FBC_UNCLAMPED) { \
-            FBC_RUN(unit, \
-                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_PLAIN) FBC_RUN_CONSTANTS \
-                    "lw a4, 68(a0)\n" by(FBC_RUN_PACK_8, "a4"), \
-                    4 * (FBC_RUN_PLAIN_CHANNEL + 10) + 4); \
-        } else if (kind == FBC_CLAMPED) { \
-            FBC_RUN(unit, \
-                    FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_CLAMPED) FBC_RUN_CONSTANTS \
-                    "lw a4, 68(a0)\n" by(FBC_RUN_PACK_8, "a4"), \
-                    4 * (FBC_RUN_CLAMPED_CHANNEL + 10) + 4); \
+        if (kind == FBC_PACKED) { \
+            FBC_RUN(unit, FBC_RUN_PACKED_CHANNELS pack_by(FBC_RUN_PACK_##width), FBC_RUN_PACKED); \
         } else if (kind == FBC_UNSIGNED) { \
-            FBC_RUN(unit, \
-                    "lw a5, 48(a0)\n lw s0, 52(a0)\n" FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_UNSIGNED) \
-                        by(FBC_RUN_WRITE_##width, ""), \
-                    4 * (FBC_RUN_SHIFTED_CHANNEL + 3 + (rest)) + 2); \
+            FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_UNSIGNED, by, width, 0); \
         } else if (kind == FBC_SIGNED) { \
-            FBC_RUN(unit, \
-                    "lw a5, 48(a0)\n lw s0, 52(a0)\n" FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_SIGNED) \
-                        by(FBC_RUN_WRITE_##width, ""), \
-                    4 * (FBC_RUN_SHIFTED_CHANNEL + 3 + (rest)) + 2); \
+            FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_SIGNED, by, width, 0); \
+        } else if (kind == FBC_CLAMPED_UNSIGNED) { \
+            FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_CLAMPED_UNSIGNED, by, width, FBC_RUN_CLAMPED); \
+        } else if (kind == FBC_CLAMPED_SIGNED) { \
+            FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_CLAMPED_SIGNED, by, width, FBC_RUN_CLAMPED); \
         } else { \
             FBC_RUN(unit, \
-                    "lw a5, 48(a0)\n lw s0, 52(a0)\n lw ra, 56(a0)\n" FBC_RUN_CHANNELS( \
-                        FBC_RUN_CHANNEL_GENERAL) "lw ra, 44(a0)\n" by(FBC_RUN_WRITE_##width, ""), \
-                    4 * (FBC_RUN_GENERAL_CHANNEL + 3 + (rest)) + 4); \
+                    "lw ra, 56(a0)\n" FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_GENERAL) "lw ra, 44(a0)\n" by( \
+                        FBC_RUN_WRITE_##width), \
+                    4 + 4 * (FBC_RUN_SHIFTED + FBC_RUN_WRITTEN_##width + FBC_RUN_CLAMPED + FBC_RUN_SECOND_CLIP)); \
         } \
     } while (0)
-#define FBC_RUN_LAYOUTS(unit, width, four, rest) \
+#define FBC_RUN_LAYOUTS(unit, width) \
     do { \
         if (channel_first) { \
-            FBC_RUN_KINDS(unit, FBC_RUN_BY_CHANNELS, width, four, rest); \
+            FBC_RUN_KINDS(unit, FBC_RUN_BY_CHANNELS, FBC_RUN_PACK_BY_CHANNELS, width); \
         } else { \
-            FBC_RUN_KINDS(unit, FBC_RUN_BY_PIXELS, width, four, rest); \
+            FBC_RUN_KINDS(unit, FBC_RUN_BY_PIXELS, FBC_RUN_PACK_BY_PIXELS, width); \
         } \
     } while (0)
 #define FBC_RUN_OUTPUTS(unit) \
     do { \
         if (output_bits == 8u) { \
-            FBC_RUN_LAYOUTS(unit, 8, 10, 0); \
+            FBC_RUN_LAYOUTS(unit, 8); \
         } else if (output_bits == 4u) { \
-            FBC_RUN_LAYOUTS(unit, 4, 8, 1); \
+            FBC_RUN_LAYOUTS(unit, 4); \
         } else { \
-            FBC_RUN_LAYOUTS(unit, 2, 8, 1); \
+            FBC_RUN_LAYOUTS(unit, 2); \
         } \
     } while (0)
 

@@ -21,15 +21,18 @@ typedef void (*fbc_run_function)(fbc_block_run *run);
     static __attribute__((noinline)) void FBC_RUN_NAME(sign, output_bits, kind, first)(fbc_block_run * run) { \
         fbc_run_blocks(run, bits, sign, output_bits##u, kind, first##u, FBC_MACLOAD); \
     }
-#define FBC_RUN_FUNCTION_KINDS(bits, sign, output_bits, first, second, third) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_PLAIN, first) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, second, first) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, third, first) \
+#define FBC_RUN_FUNCTION_KINDS(bits, sign, output_bits, first) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_UNSIGNED, first) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_SIGNED, first) \
     FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_GENERAL, first)
 #define FBC_RUN_FUNCTION_OUTPUTS(bits, sign, first) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 8, first, FBC_UNCLAMPED, FBC_CLAMPED) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 4, first, FBC_UNSIGNED, FBC_SIGNED) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 2, first, FBC_UNSIGNED, FBC_SIGNED)
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 8, first) \
+    FBC_RUN_FUNCTION(bits, sign, 8, FBC_CLAMPED_UNSIGNED, first) \
+    FBC_RUN_FUNCTION(bits, sign, 8, FBC_CLAMPED_SIGNED, first) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 4, first) \
+    FBC_RUN_FUNCTION(bits, sign, 4, FBC_PACKED, first) \
+    FBC_RUN_FUNCTION_KINDS(bits, sign, 2, first) \
+    FBC_RUN_FUNCTION(bits, sign, 2, FBC_PACKED, first)
 /* Defines them all for dot products of `bits`. */
 #define FBC_RUN_FUNCTIONS(bits) \
     FBC_RUN_FUNCTION_OUTPUTS(bits, 0, 0) \
@@ -42,15 +45,19 @@ typedef void (*fbc_run_function)(fbc_block_run *run);
         const uint32_t output = args->output_bits == 8u ? 0u : args->output_bits == 4u ? 1u : 2u; \
         return functions[args->output_channel_first != 0u][args->activation_signed != 0u][output][kind]; \
     }
-#define FBC_RUN_NAMES_OF(sign, output_bits, first, second, third) \
-    {[FBC_PLAIN] = FBC_RUN_NAME(sign, output_bits, FBC_PLAIN, first), \
-     [second] = FBC_RUN_NAME(sign, output_bits, second, first), \
-     [third] = FBC_RUN_NAME(sign, output_bits, third, first), \
-     [FBC_GENERAL] = FBC_RUN_NAME(sign, output_bits, FBC_GENERAL, first)}
+#define FBC_RUN_NAMES_OF(sign, output_bits, first) \
+    [FBC_UNSIGNED] = FBC_RUN_NAME(sign, output_bits, FBC_UNSIGNED, first), \
+    [FBC_SIGNED] = FBC_RUN_NAME(sign, output_bits, FBC_SIGNED, first), \
+    [FBC_GENERAL] = FBC_RUN_NAME(sign, output_bits, FBC_GENERAL, first)
 #define FBC_RUN_NAMES(sign, first) \
-    {FBC_RUN_NAMES_OF(sign, 8, first, FBC_UNCLAMPED, FBC_CLAMPED), \
-     FBC_RUN_NAMES_OF(sign, 4, first, FBC_UNSIGNED, FBC_SIGNED), \
-     FBC_RUN_NAMES_OF(sign, 2, first, FBC_UNSIGNED, FBC_SIGNED)}
+    { \
+        {FBC_RUN_NAMES_OF(sign, 8, first), \
+         [FBC_CLAMPED_UNSIGNED] = FBC_RUN_NAME(sign, 8, FBC_CLAMPED_UNSIGNED, first), \
+         [FBC_CLAMPED_SIGNED] = FBC_RUN_NAME(sign, 8, FBC_CLAMPED_SIGNED, first)}, \
+            {FBC_RUN_NAMES_OF(sign, 4, first), [FBC_PACKED] = FBC_RUN_NAME(sign, 4, FBC_PACKED, first)}, { \
+            FBC_RUN_NAMES_OF(sign, 2, first), [FBC_PACKED] = FBC_RUN_NAME(sign, 2, FBC_PACKED, first) \
+        } \
+    }
 
 /* Blocks that a run does not compute: fewer than four pixels, or rare requantizations. */
 static __attribute__((noinline)) void fbc_conv_rare_block(const fbc_conv_args *args, const fbc_blocked_plan *plan,

@@ -9,30 +9,30 @@
 /* How much work a requantization is; constant in each copy of the inner code. The first three want shifts of which
  * the upper halves of 32-bit values (8-bit outputs) or their upper bytes (narrower ones) are left. */
 typedef enum {
-    FBC_PLAIN,     /* no clamp, low is 0 */
-    FBC_UNCLAMPED, /* 8-bit outputs: no clamp, any low */
-    FBC_CLAMPED,   /* 8-bit outputs: any clamp and low */
-    FBC_UNSIGNED,  /* narrower ones: no clamp, low is 0, any shift */
-    FBC_SIGNED,    /* narrower ones: no clamp, low is -high - 1, any shift */
-    FBC_GENERAL,   /* any of 32 bits */
-    FBC_RARE,      /* 64-bit arithmetic, or outputs of 32 bits */
+    FBC_PACKED,           /* outputs of less than 8 bits: no clamp, low is 0, shift is 24 or more */
+    FBC_UNSIGNED,         /* no clamp, low is 0 */
+    FBC_SIGNED,           /* no clamp, low is -high - 1 */
+    FBC_CLAMPED_UNSIGNED, /* 8-bit outputs: low is 0 */
+    FBC_CLAMPED_SIGNED,   /* 8-bit outputs: low is -high - 1 */
+    FBC_GENERAL,          /* any of 32 bits */
+    FBC_RARE,             /* 64-bit arithmetic, or outputs of 32 bits */
 } fbc_requantization_kind;
 
 FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *parameters, uint32_t output_bits) {
-    const uint32_t shift = parameters->shift;
     if (parameters->wide || output_bits == 32u) {
         return FBC_RARE;
     }
-    if (output_bits == 8u) {
-        if (shift < 16u || shift > 24u) {
-            return FBC_GENERAL;
-        }
-        return parameters->clamped ? FBC_CLAMPED : parameters->low == 0 ? FBC_PLAIN : FBC_UNCLAMPED;
+    const uint32_t is_unsigned = parameters->low == 0, is_signed = parameters->low == -parameters->high - 1;
+    if (!is_unsigned && !is_signed) {
+        return FBC_GENERAL;
     }
-    if (!parameters->clamped && parameters->low == 0) {
-        return shift >= 24u ? FBC_PLAIN : FBC_UNSIGNED;
+    if (parameters->clamped) {
+        return output_bits < 8u ? FBC_GENERAL : is_signed ? FBC_CLAMPED_SIGNED : FBC_CLAMPED_UNSIGNED;
     }
-    return !parameters->clamped && parameters->low == -parameters->high - 1 ? FBC_SIGNED : FBC_GENERAL;
+    if (is_signed) {
+        return FBC_SIGNED;
+    }
+    return output_bits < 8u && parameters->shift >= 24u ? FBC_PACKED : FBC_UNSIGNED;
 }
 
 /* A layer's parameters in variables of their own, so that stores to memory do not force the compiler to read them
@@ -54,7 +54,7 @@ FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantizatio
 FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t sum,
                                       fbc_scale scale, int32_t addend) {
 #ifdef FBC_XPULPV2
-    if (kind == FBC_CLAMPED || kind == FBC_GENERAL) {
+    if (kind >= FBC_CLAMPED_UNSIGNED) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
     }
     __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n"                  /* p.mac */
@@ -63,8 +63,7 @@ FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_req
             : "r"(sum), "r"(scale.multiplier), "r"(block->shift), "r"(block->low), "r"(block->high));
     return addend;
 #else
-    const int32_t clamped =
-        kind == FBC_CLAMPED || kind == FBC_GENERAL ? fbc_clamp(sum, -scale.clamp - 1, scale.clamp) : sum;
+    const int32_t clamped = kind >= FBC_CLAMPED_UNSIGNED ? fbc_clamp(sum, -scale.clamp - 1, scale.clamp) : sum;
     return fbc_clamp((clamped * scale.multiplier + addend) >> block->shift, block->low, block->high);
 #endif
 }
