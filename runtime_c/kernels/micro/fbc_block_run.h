@@ -275,7 +275,7 @@ enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
 
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile( \
-        ".option push\n" \
+        ".balign 4\n.option push\n" \
         ".option norvc\n" \
         "lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" \
         ".balign 16\n" \
