@@ -28,7 +28,7 @@ static __attribute__((noinline)) void write_lanes(const pool *now, uint32_t chan
 }
 
 FBC_INLINE int32_t requantize_total(const pool *now, int32_t total) {
-    return fbc_requantize_sum(&now->block, FBC_GENERAL, total - now->offset, now->scale, now->addend);
+    return fbc_requantize_sum(&now->block, 1u, total - now->offset, now->scale, now->addend);
 }
 
 /* The sums of `count` channels, a multiple of four; outputs of at most 8 bits, not wide. */
@@ -82,7 +82,7 @@ FBC_INLINE void pool_words(const pool *shared, uint32_t bits) {
     const uint32_t steps = now->pixel_bytes / step_bytes;
     const uint32_t rest = now->pixel_bytes % step_bytes;
     const uint32_t channels = now->args->channels;
-    const uint32_t rare = fbc_kind_of(&now->args->requantization, now->args->output_bits) == FBC_RARE;
+    const uint32_t rare = now->args->requantization.wide || now->args->output_bits == 32u;
     const fbc_range range = fbc_core_range(steps + (rest != 0u ? 1u : 0u));
     for (uint32_t step = range.begin; step < range.end; step++) {
         const uint32_t channel = step * lanes;

@@ -12,8 +12,8 @@
  * from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel
  * are read and not used. Elsewhere plain C, which is their oracle.
  *
- * Requantization: the upper parts of several values side by side, which are then clipped and shifted at once; one value
- * after the other where outputs of less than 8 bits have no upper bytes, or may be negative. */
+ * Requantization: one value after the other; the upper bytes of four at once where outputs of less than 8 bits have
+ * such. What is rare is left to the caller: a run writes the sums then. */
 #ifndef FBC_BLOCK_RUN_H
 #define FBC_BLOCK_RUN_H
 
@@ -27,7 +27,7 @@ typedef struct {
     const uint8_t *weights;    /* 20: these of the first group; so are those that follow */
     const fbc_scale *scales;   /* 24 */
     const int32_t *addends;    /* 28 */
-    uint8_t *output;           /* 32: of the first pixel, or channel if channels are planes */
+    uint8_t *output;           /* 32: of the first pixel, or channel if channels are planes; rare: sums, by pixels */
     uint32_t groups;           /* 36: at least 1 */
     uint32_t step;             /* 40: bytes of the output from pixel to pixel, or from plane to plane */
     uint32_t back;             /* 44: bytes from the fourth to the next group's first, modulo 2^32 */
@@ -35,36 +35,21 @@ typedef struct {
     int32_t high;              /* 52 */
     int32_t low;               /* 56 */
     uint32_t column_words;     /* 60: what there is of a column; the assembler multiplies the rest by zero weights */
-    uint32_t upper_parts;      /* 64: selector of the upper halves or bytes of two words */
-    int32_t packed_low;        /* 68: low and high as the parts are clipped to them */
-    int32_t packed_high;       /* 72 */
-    uint32_t packed_shift;     /* 76: of the parts: halves to the left, until 8-bit outputs fill their upper bytes */
-    uint32_t places;           /* 80: of narrower outputs, as factors */
-    uint32_t quads;            /* 84: at least 1; from quad to quad all pointers move by constant steps */
-    uint32_t column_step;      /* 88 */
-    uint32_t quad_skip;        /* 92: of the output, behind the last group */
-    uint32_t state[3];         /* 96: where scales, addends and output are now, without mac&load */
+    uint32_t packed_shift;     /* 64: of upper bytes */
+    uint32_t places;           /* 68: where they go, as factors */
+    uint32_t quads;            /* 72: at least 1; from quad to quad all pointers move by constant steps */
+    uint32_t column_step;      /* 76 */
+    uint32_t quad_skip;        /* 80: of the output, behind the last group */
+    uint32_t state[3];         /* 84: where scales, addends and output are now, without mac&load */
 } fbc_block_run;
 
-/* What does not change from run to run. Of 8-bit outputs, the upper halves are h = value >> 16: they are clipped to
- * what low and high are before the rest of the shift. Of narrower ones, the upper bytes, y = byte >> (shift - 24). */
+/* What does not change from run to run. */
 FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantization *parameters, uint32_t output_bits) {
     run->shift = parameters->shift;
     run->high = parameters->high;
     run->low = parameters->low;
-    if (output_bits == 8u) {
-        const uint32_t rest = (run->shift - 16u) & 15u;
-        const int32_t high = (int32_t)(((uint32_t)run->high + 1u) << rest) - 1;
-        run->upper_parts = 0x07030501u;
-        run->packed_shift = 8u - rest;
-        run->packed_low = (int32_t)((uint32_t)run->low << rest);
-        run->packed_high = high < 32767 ? high : 32767;
-    } else {
-        run->upper_parts = 0x00000703u;
-        run->packed_shift = run->shift - 24u;
-        run->packed_high = run->high;
-        run->places = output_bits == 4u ? 0x00100001u : 0x40041001u;
-    }
+    run->packed_shift = run->shift - 24u;
+    run->places = output_bits == 4u ? 0x00100001u : 0x40041001u;
 }
 
 FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
@@ -78,9 +63,15 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
             for (uint32_t pixel = 0; pixel < 4u; pixel++) {
                 const uint8_t *column = run->columns[pixel] + quad * run->column_step;
                 fbc_dot_4x1(bits, is_signed, macload, weights, column, run->column_words, sums[pixel]);
-                fbc_requantize_pixel(&block, kind, sums[pixel]);
+                if (kind != FBC_RARE) {
+                    fbc_requantize_pixel(&block, kind >= FBC_CLAMPED_UNSIGNED, sums[pixel]);
+                }
             }
-            for (uint32_t i = 0; i < 4u; i++) {
+            if (kind == FBC_RARE) {
+                memcpy(output, sums, sizeof sums);
+                output += sizeof sums;
+            }
+            for (uint32_t i = 0; i < 4u && kind != FBC_RARE; i++) {
                 const int32_t plane[4] = {sums[0][i], sums[1][i], sums[2][i], sums[3][i]};
                 fbc_store_four(output, output_bits, 0u, channel_first ? plane : sums[i]);
                 output += (int32_t)(i < 3u ? run->step : run->back);
@@ -172,8 +163,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) "lw a6, 96(a0)\n lw a7, 100(a0)\n lw s11, 104(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
-#define FBC_RUN_BLOCKED_END "sw a6, 96(a0)\n sw a7, 100(a0)\n sw s11, 104(a0)\n"
+        FBC_RUN_WORD("more", ) "lw a6, 84(a0)\n lw a7, 88(a0)\n lw s11, 92(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
+#define FBC_RUN_BLOCKED_END "sw a6, 84(a0)\n sw a7, 88(a0)\n sw s11, 92(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
 
 /* One channel of four pixels, sums s0-s3. */
@@ -191,7 +182,7 @@ enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS 
 #define FBC_RUN_FOUR(code, a, b, c, d, operand) \
     ".insn r 0x33, " code ", " a ", " a ", " operand "\n .insn r 0x33, " code ", " b ", " b ", " operand "\n" \
     ".insn r 0x33, " code ", " c ", " c ", " operand "\n .insn r 0x33, " code ", " d ", " d ", " operand "\n"
-/* p.clip: [-operand - 1, operand]; p.clipu: [0, operand]; p.max, p.min. */
+/* p.clip: [-operand - 1, operand]; p.clipu: [0, operand]. */
 #define FBC_RUN_CLIP(a, b, c, d, operand) FBC_RUN_FOUR("5, 0x0A", a, b, c, d, operand)
 #define FBC_RUN_CLIP_UNSIGNED(a, b, c, d, operand) FBC_RUN_FOUR("6, 0x0A", a, b, c, d, operand)
 #define FBC_RUN_CLAMP(y, s0, s1, s2, s3) \
@@ -207,11 +198,7 @@ enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS 
     FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(s0, s1, s2, y, "s0")
 #define FBC_RUN_CHANNEL_CLAMPED_SIGNED(y, s0, s1, s2, s3) \
     FBC_RUN_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, y, "s0")
-#define FBC_RUN_CHANNEL_GENERAL(y, s0, s1, s2, s3) \
-    FBC_RUN_CLAMP(y, s0, s1, s2, s3) \
-    FBC_RUN_SHIFT(y, s0, s1, s2, s3) \
-    FBC_RUN_FOUR("6, 0x02", s0, s1, s2, y, "ra") FBC_RUN_FOUR("4, 0x02", s0, s1, s2, y, "s0")
-enum { FBC_RUN_SHIFTED = 14, FBC_RUN_CLAMPED = 5, FBC_RUN_SECOND_CLIP = 4 };
+enum { FBC_RUN_SHIFTED = 14, FBC_RUN_CLAMPED = 5 };
 #define FBC_RUN_CHANNELS(channel) \
     "lw a5, 48(a0)\n lw s0, 52(a0)\n" channel("a3", "t0", "t4", "s3", "s7") channel("s7", "t1", "t5", "s4", "s8") \
         channel("s8", "t2", "t6", "s5", "s9") channel("s9", "t3", "s2", "s6", "s10")
@@ -239,16 +226,14 @@ enum { FBC_RUN_WRITTEN_8 = 3, FBC_RUN_WRITTEN_4 = 4, FBC_RUN_WRITTEN_2 = 4 };
 #define FBC_RUN_CHANNEL_PACKED(x, y, s0, s1, s2, s3) \
     FBC_RUN_LOAD_ADDEND(y) \
     FBC_RUN_LOAD_MULTIPLIER("a4") \
-    "mv " x ", " y "\n" FBC_RUN_MAC(x, s0, "a4") "mv " s0 ", " y \
-                                                 "\n" FBC_RUN_MAC(s0, s1, "a4") "mv " s1 ", " y \
-                                                                                "\n" FBC_RUN_MAC(s1, s2, "a4") \
-                                                                                    FBC_RUN_MAC(y, s3, "a4")
+    "mv " x ", " y "\n" FBC_RUN_MAC(x, s0, "a4") "mv " s0 ", " y "\n" FBC_RUN_MAC( \
+        s0, s1, "a4") "mv " s1 ", " y "\n" FBC_RUN_MAC(s1, s2, "a4") FBC_RUN_MAC(y, s3, "a4")
 #define FBC_RUN_PACKED_CHANNELS \
     FBC_RUN_CHANNEL_PACKED("a2", "a3", "t0", "t4", "s3", "s7") \
     FBC_RUN_CHANNEL_PACKED("s3", "s7", "t1", "t5", "s4", "s8") \
     FBC_RUN_CHANNEL_PACKED("s4", "s8", "t2", "t6", "s5", "s9") \
     FBC_RUN_CHANNEL_PACKED("s5", "s9", "t3", "s2", "s6", "s10") \
-    "li s6, 0x703\n lw a5, 76(a0)\n lw s0, 52(a0)\n lw s10, 80(a0)\n"
+    "li s6, 0x703\n lw a5, 64(a0)\n lw s0, 52(a0)\n lw s10, 68(a0)\n"
 /* pv.shuffle2.b, pv.pack.h: bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b; pv.dotup: each at its place. */
 #define FBC_RUN_PACK(v0, v1, v2, v3, lanes) \
     FBC_RUN_SIMD("1, 0x64", v0, v2, "s6") \
@@ -264,14 +249,21 @@ enum { FBC_RUN_WRITTEN_8 = 3, FBC_RUN_WRITTEN_4 = 4, FBC_RUN_WRITTEN_2 = 4 };
 #define FBC_RUN_PACK_BY_CHANNELS(write) \
     write("a2", "t0", "t4", "a3", "s1") write("s3", "t1", "t5", "s7", "s1") write("s4", "t2", "t6", "s8", "s1") \
         write("s5", "t3", "s2", "s9", "ra")
-#define FBC_RUN_PACK_8 FBC_RUN_PACK_4 /* not used */
 enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
 
+/* Sums of a pixel. */
+#define FBC_RUN_STORE_NEXT(sum) ".insn s 0x2B, 2, " sum ", 4(s11)\n" /* p.sw, post-increment */
+#define FBC_RUN_SUMS(s0, s1, s2, s3) \
+    FBC_RUN_STORE_NEXT(s0) FBC_RUN_STORE_NEXT(s1) FBC_RUN_STORE_NEXT(s2) FBC_RUN_STORE_NEXT(s3)
+#define FBC_RUN_ALL_SUMS \
+    FBC_RUN_SUMS("t0", "t1", "t2", "t3") \
+    FBC_RUN_SUMS("t4", "t5", "t6", "s2") FBC_RUN_SUMS("s3", "s4", "s5", "s6") FBC_RUN_SUMS("s7", "s8", "s9", "s10")
+
 #define FBC_RUN_NEXT_QUAD \
-    "lw t0, 84(a0)\n lw t1, 88(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
-    "lw t3, 92(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
+    "lw t0, 72(a0)\n lw t1, 76(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
+    "lw t3, 80(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
     "add s11, s11, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
-    "sw t0, 84(a0)\n"
+    "sw t0, 72(a0)\n"
 
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile( \
@@ -290,41 +282,40 @@ enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
 #define FBC_RUN_KIND(unit, channel, by, width, more) \
     FBC_RUN(unit, FBC_RUN_CHANNELS(channel) by(FBC_RUN_WRITE_##width), \
             2 + 4 * (FBC_RUN_SHIFTED + FBC_RUN_WRITTEN_##width + (more)))
-#define FBC_RUN_KINDS(unit, by, pack_by, width) \
+#define FBC_RUN_KINDS(unit, by, width) \
     do { \
-        if (kind == FBC_PACKED) { \
-            FBC_RUN(unit, FBC_RUN_PACKED_CHANNELS pack_by(FBC_RUN_PACK_##width), FBC_RUN_PACKED); \
-        } else if (kind == FBC_UNSIGNED) { \
+        if (kind == FBC_UNSIGNED) { \
             FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_UNSIGNED, by, width, 0); \
         } else if (kind == FBC_SIGNED) { \
             FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_SIGNED, by, width, 0); \
         } else if (kind == FBC_CLAMPED_UNSIGNED) { \
             FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_CLAMPED_UNSIGNED, by, width, FBC_RUN_CLAMPED); \
-        } else if (kind == FBC_CLAMPED_SIGNED) { \
+        } else { \
             FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_CLAMPED_SIGNED, by, width, FBC_RUN_CLAMPED); \
-        } else { \
-            FBC_RUN(unit, \
-                    "lw ra, 56(a0)\n" FBC_RUN_CHANNELS(FBC_RUN_CHANNEL_GENERAL) "lw ra, 44(a0)\n" by( \
-                        FBC_RUN_WRITE_##width), \
-                    4 + 4 * (FBC_RUN_SHIFTED + FBC_RUN_WRITTEN_##width + FBC_RUN_CLAMPED + FBC_RUN_SECOND_CLIP)); \
         } \
     } while (0)
-#define FBC_RUN_LAYOUTS(unit, width) \
+#define FBC_RUN_WIDTHS(unit, by, pack_by) \
     do { \
-        if (channel_first) { \
-            FBC_RUN_KINDS(unit, FBC_RUN_BY_CHANNELS, FBC_RUN_PACK_BY_CHANNELS, width); \
-        } else { \
-            FBC_RUN_KINDS(unit, FBC_RUN_BY_PIXELS, FBC_RUN_PACK_BY_PIXELS, width); \
-        } \
-    } while (0)
-#define FBC_RUN_OUTPUTS(unit) \
-    do { \
-        if (output_bits == 8u) { \
-            FBC_RUN_LAYOUTS(unit, 8); \
+        if (kind == FBC_PACKED && output_bits == 4u) { \
+            FBC_RUN(unit, FBC_RUN_PACKED_CHANNELS pack_by(FBC_RUN_PACK_4), FBC_RUN_PACKED); \
+        } else if (kind == FBC_PACKED) { \
+            FBC_RUN(unit, FBC_RUN_PACKED_CHANNELS pack_by(FBC_RUN_PACK_2), FBC_RUN_PACKED); \
+        } else if (output_bits == 8u) { \
+            FBC_RUN_KINDS(unit, by, 8); \
         } else if (output_bits == 4u) { \
-            FBC_RUN_LAYOUTS(unit, 4); \
+            FBC_RUN_KINDS(unit, by, 4); \
         } else { \
-            FBC_RUN_LAYOUTS(unit, 2); \
+            FBC_RUN_KINDS(unit, by, 2); \
+        } \
+    } while (0)
+#define FBC_RUN_LAYOUTS(unit) \
+    do { \
+        if (kind == FBC_RARE) { \
+            FBC_RUN(unit, FBC_RUN_ALL_SUMS, 16); \
+        } else if (channel_first) { \
+            FBC_RUN_WIDTHS(unit, FBC_RUN_BY_CHANNELS, FBC_RUN_PACK_BY_CHANNELS); \
+        } else { \
+            FBC_RUN_WIDTHS(unit, FBC_RUN_BY_PIXELS, FBC_RUN_PACK_BY_PIXELS); \
         } \
     } while (0)
 
@@ -333,9 +324,9 @@ FBC_INLINE void fbc_run_blocks(fbc_block_run *run, uint32_t bits, uint32_t is_si
                                fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
     register fbc_block_run *a0 __asm__("a0") = run;
     if (macload) {
-        FBC_RUN_OUTPUTS(MACLOAD);
+        FBC_RUN_LAYOUTS(MACLOAD);
     } else {
-        FBC_RUN_OUTPUTS(BLOCKED);
+        FBC_RUN_LAYOUTS(BLOCKED);
     }
 }
 

@@ -17,22 +17,25 @@
  * and is there once. */
 typedef void (*fbc_run_function)(fbc_block_run *run);
 
+/* Of clamped requantizations there are runs to bytes only: few layers with narrower outputs are such. */
+FBC_INLINE uint32_t fbc_run_writes_bytes(const fbc_conv_args *args, fbc_requantization_kind kind) {
+    return args->output_bits < 8u && (kind == FBC_CLAMPED_UNSIGNED || kind == FBC_CLAMPED_SIGNED);
+}
+
 #define FBC_RUN_NAME(sign, output_bits, kind, first) fbc_run_##sign##_##output_bits##_##kind##_##first
 #define FBC_RUN_FUNCTION(bits, sign, output_bits, kind, first) \
     static __attribute__((noinline)) void FBC_RUN_NAME(sign, output_bits, kind, first)(fbc_block_run * run) { \
         fbc_run_blocks(run, bits, sign, output_bits##u, kind, first##u, FBC_MACLOAD); \
     }
-#define FBC_RUN_FUNCTION_KINDS(bits, sign, output_bits, first) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_UNSIGNED, first) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_SIGNED, first) \
-    FBC_RUN_FUNCTION(bits, sign, output_bits, FBC_GENERAL, first)
+#define FBC_RUN_FUNCTION_PAIR(bits, sign, output_bits, first_kind, second_kind, first) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, first_kind, first) \
+    FBC_RUN_FUNCTION(bits, sign, output_bits, second_kind, first)
 #define FBC_RUN_FUNCTION_OUTPUTS(bits, sign, first) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 8, first) \
-    FBC_RUN_FUNCTION(bits, sign, 8, FBC_CLAMPED_UNSIGNED, first) \
-    FBC_RUN_FUNCTION(bits, sign, 8, FBC_CLAMPED_SIGNED, first) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 4, first) \
+    FBC_RUN_FUNCTION_PAIR(bits, sign, 8, FBC_UNSIGNED, FBC_SIGNED, first) \
+    FBC_RUN_FUNCTION_PAIR(bits, sign, 8, FBC_CLAMPED_UNSIGNED, FBC_CLAMPED_SIGNED, first) \
+    FBC_RUN_FUNCTION_PAIR(bits, sign, 4, FBC_UNSIGNED, FBC_SIGNED, first) \
+    FBC_RUN_FUNCTION_PAIR(bits, sign, 2, FBC_UNSIGNED, FBC_SIGNED, first) \
     FBC_RUN_FUNCTION(bits, sign, 4, FBC_PACKED, first) \
-    FBC_RUN_FUNCTION_KINDS(bits, sign, 2, first) \
     FBC_RUN_FUNCTION(bits, sign, 2, FBC_PACKED, first)
 /* Defines them all for dot products of `bits`. */
 #define FBC_RUN_FUNCTIONS(bits) \
@@ -40,56 +43,153 @@ typedef void (*fbc_run_function)(fbc_block_run *run);
     FBC_RUN_FUNCTION_OUTPUTS(bits, 1, 0) \
     FBC_RUN_FUNCTION_OUTPUTS(bits, 0, 1) \
     FBC_RUN_FUNCTION_OUTPUTS(bits, 1, 1) \
+    FBC_RUN_FUNCTION(bits, 0, 32, FBC_RARE, 0) \
+    FBC_RUN_FUNCTION(bits, 1, 32, FBC_RARE, 0) \
     static fbc_run_function fbc_choose_run(const fbc_conv_args *args, fbc_requantization_kind kind) { \
         static const fbc_run_function functions[2][2][3][FBC_RARE] = {{FBC_RUN_NAMES(0, 0), FBC_RUN_NAMES(1, 0)}, \
                                                                       {FBC_RUN_NAMES(0, 1), FBC_RUN_NAMES(1, 1)}}; \
-        const uint32_t output = args->output_bits == 8u ? 0u : args->output_bits == 4u ? 1u : 2u; \
+        const uint32_t bits_of_run = fbc_run_writes_bytes(args, kind) ? 8u : args->output_bits; \
+        const uint32_t output = bits_of_run == 8u ? 0u : bits_of_run == 4u ? 1u : 2u; \
+        if (kind == FBC_RARE) { \
+            return args->activation_signed ? FBC_RUN_NAME(1, 32, FBC_RARE, 0) : FBC_RUN_NAME(0, 32, FBC_RARE, 0); \
+        } \
         return functions[args->output_channel_first != 0u][args->activation_signed != 0u][output][kind]; \
     }
-#define FBC_RUN_NAMES_OF(sign, output_bits, first) \
-    [FBC_UNSIGNED] = FBC_RUN_NAME(sign, output_bits, FBC_UNSIGNED, first), \
-    [FBC_SIGNED] = FBC_RUN_NAME(sign, output_bits, FBC_SIGNED, first), \
-    [FBC_GENERAL] = FBC_RUN_NAME(sign, output_bits, FBC_GENERAL, first)
+#define FBC_RUN_NAMES_OF(sign, output_bits, first_kind, second_kind, first) \
+    [first_kind] = FBC_RUN_NAME(sign, output_bits, first_kind, first), [second_kind] = FBC_RUN_NAME( \
+                                                                           sign, output_bits, second_kind, first)
 #define FBC_RUN_NAMES(sign, first) \
     { \
-        {FBC_RUN_NAMES_OF(sign, 8, first), \
-         [FBC_CLAMPED_UNSIGNED] = FBC_RUN_NAME(sign, 8, FBC_CLAMPED_UNSIGNED, first), \
-         [FBC_CLAMPED_SIGNED] = FBC_RUN_NAME(sign, 8, FBC_CLAMPED_SIGNED, first)}, \
-            {FBC_RUN_NAMES_OF(sign, 4, first), [FBC_PACKED] = FBC_RUN_NAME(sign, 4, FBC_PACKED, first)}, { \
-            FBC_RUN_NAMES_OF(sign, 2, first), [FBC_PACKED] = FBC_RUN_NAME(sign, 2, FBC_PACKED, first) \
+        {FBC_RUN_NAMES_OF(sign, 8, FBC_UNSIGNED, FBC_SIGNED, first), \
+         FBC_RUN_NAMES_OF(sign, 8, FBC_CLAMPED_UNSIGNED, FBC_CLAMPED_SIGNED, first)}, \
+            {FBC_RUN_NAMES_OF(sign, 4, FBC_UNSIGNED, FBC_SIGNED, first), \
+             [FBC_PACKED] = FBC_RUN_NAME(sign, 4, FBC_PACKED, first)}, \
+        { \
+            FBC_RUN_NAMES_OF(sign, 2, FBC_UNSIGNED, FBC_SIGNED, first), [FBC_PACKED] = \
+                                                                            FBC_RUN_NAME(sign, 2, FBC_PACKED, first) \
         } \
     }
 
-/* Blocks that a run does not compute: fewer than four pixels, or rare requantizations. */
-static __attribute__((noinline)) void fbc_conv_rare_block(const fbc_conv_args *args, const fbc_blocked_plan *plan,
-                                                          const uint8_t *const columns[4], const uint8_t *weights,
-                                                          uint32_t pixel, uint32_t group) {
-    const uint32_t channel = 4u * group, rest = args->output_channels - channel, channels = rest < 4u ? rest : 4u;
-    const uint32_t pixels = plan->pixels - pixel < 4u ? plan->pixels - pixel : 4u;
-    const uint32_t plane = fbc_lane_bytes(plan->pixels, args->output_bits);
-    const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+/* A call on one core. */
+typedef struct {
+    fbc_blocked_plan plan;
+    fbc_gathering gathering;
+    fbc_block_run run;
+    fbc_requantization_kind kind;
+    fbc_run_function run_blocks;
+    uint32_t writes_bytes; /* the runs, though the output is narrower */
+    const uint8_t *weights;
+    uint8_t *columns;
+} fbc_conv_call;
+
+/* Four pixels of a whole group, in 32 bits. */
+static __attribute__((noinline)) void fbc_conv_store_sums(const fbc_conv_args *args, uint32_t channel, uint8_t *output,
+                                                          uint32_t step, int32_t sums[4][4]) {
+    const fbc_block_parameters block = fbc_get_block_parameters(&args->requantization, channel);
+    const uint32_t bits = args->output_bits;
+    for (uint32_t i = 0; i < 4u; i++) {
+        fbc_requantize_pixel(&block, 1u, sums[i]);
+    }
+    for (uint32_t i = 0; i < 4u; i++) {
+        const int32_t plane[4] = {sums[0][i], sums[1][i], sums[2][i], sums[3][i]};
+        fbc_store_four(output, bits, 0u, args->output_channel_first ? plane : sums[i]);
+        output += step;
+    }
+}
+
+/* Others. */
+static __attribute__((noinline)) void fbc_conv_store_lanes(const fbc_conv_args *args, uint32_t pixel, uint32_t pixels,
+                                                           uint32_t channel, uint32_t step, int32_t sums[4][4]) {
+    const uint32_t rest = args->output_channels - channel, channels = rest < 4u ? rest : 4u;
+    const uint32_t bits = args->output_bits;
     uint8_t *output = args->output;
     for (uint32_t i = 0; i < pixels; i++) {
-        int32_t sums[4];
-        if (args->activation_signed) {
-            fbc_dot_4x1(FBC_WIDTH, 1u, FBC_MACLOAD, weights, columns[i], plan->column_words, sums);
-        } else {
-            fbc_dot_4x1(FBC_WIDTH, 0u, FBC_MACLOAD, weights, columns[i], plan->column_words, sums);
-        }
         for (uint32_t c = 0; c < channels; c++) {
-            const int32_t value = fbc_requantize(&args->requantization, channel + c, sums[c]);
+            const int32_t value = fbc_requantize(&args->requantization, channel + c, sums[i][c]);
             if (args->output_channel_first) {
-                fbc_write_lane(output + (channel + c) * plane, pixel + i, args->output_bits, value);
+                fbc_write_lane(output + (channel + c) * step, pixel + i, bits, value);
             } else {
-                fbc_write_lane(output + (pixel + i) * pixel_bytes, channel + c, args->output_bits, value);
+                fbc_write_lane(output + (pixel + i) * step, channel + c, bits, value);
             }
         }
     }
 }
 
-/* The last group if it has fewer than four channels: computed beside the output, then copied. */
-static __attribute__((noinline)) void fbc_conv_last_group(const fbc_conv_args *args, fbc_block_run *run,
-                                                          fbc_run_function run_blocks, uint8_t *output) {
+/* Blocks that are not written by a run: fewer than four pixels, or rare requantizations. */
+static __attribute__((noinline)) void fbc_conv_rare_block(fbc_conv_call *call, uint32_t pixel, uint32_t group) {
+    const fbc_blocked_plan *plan = &call->plan;
+    const fbc_conv_args *args = call->gathering.args;
+    fbc_block_run *run = &call->run;
+    const uint8_t *weights = call->weights + group * plan->group_bytes;
+    const uint32_t pixels = plan->pixels - pixel < 4u ? plan->pixels - pixel : 4u;
+    const uint32_t channel = 4u * group, step = run->step, bits = args->output_bits;
+    int32_t sums[4][4];
+    if (pixels == 4u) {
+        run->weights = weights;
+        run->output = (uint8_t *)sums;
+        run->groups = run->quads = 1u;
+        call->run_blocks(run);
+    }
+    for (uint32_t i = 0; i < pixels && pixels < 4u; i++) {
+        if (args->activation_signed) {
+            fbc_dot_4x1(FBC_WIDTH, 1u, FBC_MACLOAD, weights, run->columns[i], plan->column_words, sums[i]);
+        } else {
+            fbc_dot_4x1(FBC_WIDTH, 0u, FBC_MACLOAD, weights, run->columns[i], plan->column_words, sums[i]);
+        }
+    }
+    if (pixels < 4u || args->requantization.wide || bits == 32u || channel + 4u > args->output_channels) {
+        fbc_conv_store_lanes(args, pixel, pixels, channel, step, sums);
+    } else if (args->output_channel_first) {
+        fbc_conv_store_sums(args, channel, (uint8_t *)args->output + channel * step + (pixel * bits >> 3), step, sums);
+    } else {
+        fbc_conv_store_sums(args, channel, (uint8_t *)args->output + pixel * step + (channel * bits >> 3), step, sums);
+    }
+}
+
+/* Four bytes as narrower lanes. */
+FBC_INLINE uint32_t fbc_narrow_word(uint32_t bits, uint32_t word) {
+    const int32_t v0 = (int32_t)word, v1 = (int32_t)(word >> 8), v2 = (int32_t)(word >> 16), v3 = (int32_t)(word >> 24);
+    return bits == 4u ? fbc_pack_lanes(4u, v0, v1, v2, v3) : fbc_pack_lanes(2u, v0, v1, v2, v3);
+}
+
+/* Whole groups whose runs write bytes where the output is narrower: computed beside the output, some at a time. */
+static __attribute__((noinline)) void fbc_conv_narrow_groups(fbc_conv_call *call, uint32_t group, uint32_t end,
+                                                             uint8_t *output) {
+    const fbc_conv_args *args = call->gathering.args;
+    fbc_block_run *run = &call->run;
+    const uint32_t step = run->step, back = run->back, bits = args->output_bits;
+    uint32_t words[8][4];
+    run->step = run->back = 4u;
+    while (group < end) {
+        const uint32_t count = end - group < 8u ? end - group : 8u;
+        run->weights = call->weights + group * call->plan.group_bytes;
+        run->scales = args->requantization.scale + 4u * group;
+        run->addends = (const int32_t *)args->requantization.addend + 4u * group;
+        run->output = (uint8_t *)words;
+        run->groups = count;
+        run->quads = 1u;
+        call->run_blocks(run);
+        for (uint32_t i = 0; i < count; i++) {
+            for (uint32_t j = 0; j < 4u; j++) {
+                const uint32_t word = fbc_narrow_word(bits, words[i][j]), next = j < 3u ? step : back;
+                if (bits == 4u) {
+                    fbc_store_half(output, 0u, word);
+                } else {
+                    fbc_store_byte(output, 0u, word);
+                }
+                output += (int32_t)next;
+            }
+        }
+        group += count;
+    }
+    run->step = step;
+    run->back = back;
+}
+
+/* The last group if it has fewer than four channels: likewise. */
+static __attribute__((noinline)) void fbc_conv_last_group(fbc_conv_call *call, uint8_t *output) {
+    const fbc_conv_args *args = call->gathering.args;
+    fbc_block_run *run = &call->run;
     const uint32_t channel = args->output_channels & ~3u, channels = args->output_channels & 3u;
     const uint32_t step = run->step, back = run->back, bits = args->output_bits, mask = (1u << channels * bits) - 1u;
     fbc_scale scales[4] = {{0, 0}};
@@ -99,18 +199,20 @@ static __attribute__((noinline)) void fbc_conv_last_group(const fbc_conv_args *a
         scales[i] = args->requantization.scale[channel + i];
         addends[i] = ((const int32_t *)args->requantization.addend)[channel + i];
     }
+    run->weights = call->weights + (channel >> 2) * call->plan.group_bytes;
     run->scales = scales;
     run->addends = addends;
     run->output = (uint8_t *)words;
     run->step = run->back = 4u;
     run->groups = run->quads = 1u;
-    run_blocks(run);
+    call->run_blocks(run);
     run->step = step;
     run->back = back;
     const uint32_t lines = args->output_channel_first ? channels : 4u;
     const uint32_t bytes = args->output_channel_first ? bits >> 1 : fbc_lane_bytes(channels, bits);
     for (uint32_t i = 0; i < lines; i++) {
-        uint32_t word = args->output_channel_first ? words[i] : words[i] & mask;
+        uint32_t word = call->writes_bytes ? fbc_narrow_word(bits, words[i]) : words[i];
+        word = args->output_channel_first ? word : word & mask;
         for (uint32_t j = 0; j < bytes; j++) {
             output[j] = (uint8_t)word;
             word >>= 8;
@@ -181,16 +283,6 @@ FBC_INLINE fbc_quads fbc_plan_quads(const fbc_gathering *gathering) {
     return quads;
 }
 
-/* A call on one core. */
-typedef struct {
-    fbc_blocked_plan plan;
-    fbc_gathering gathering;
-    fbc_block_run run;
-    fbc_run_function run_blocks; /* NULL if no run computes these blocks */
-    const uint8_t *weights;
-    uint8_t *columns;
-} fbc_conv_call;
-
 /* Groups of a quad, from `group` up to `end`. */
 static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_t quad, uint32_t group, uint32_t end) {
     const fbc_blocked_plan *plan = &call->plan;
@@ -201,8 +293,8 @@ static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_
     const uint32_t first = 4u * quad, rest = plan->pixels - first;
     /* The last pixels of a plane of narrow lanes share bytes with those before; others are computed with some of the
      * quad before once more. */
-    const uint32_t by_pixel = call->run_blocks == NULL || (rest < 4u && args->output_channel_first && bits < 8u);
-    const uint32_t pixel = rest < 4u && !by_pixel ? plan->pixels - 4u : first;
+    const uint32_t again = rest < 4u && plan->pixels >= 4u && !(args->output_channel_first && bits < 8u);
+    const uint32_t pixel = again && call->kind != FBC_RARE ? plan->pixels - 4u : first;
     const uint32_t y = pixel / call->gathering.output_width, x = pixel - y * call->gathering.output_width;
     if (plan->direct) {
         fbc_find_quad(&call->gathering, y, x, run->columns);
@@ -210,9 +302,10 @@ static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_
         const uint32_t pixels = plan->pixels - pixel < 4u ? plan->pixels - pixel : 4u;
         fbc_gather_columns(&call->gathering, y, x, pixels, call->columns, run->columns);
     }
-    if (by_pixel) {
+    run->column_step = 0u; /* the next run reads the columns again */
+    if (call->kind == FBC_RARE || pixel + 4u > plan->pixels) {
         for (; group < end; group++) {
-            fbc_conv_rare_block(args, plan, run->columns, call->weights + group * plan->group_bytes, pixel, group);
+            fbc_conv_rare_block(call, pixel, group);
         }
         return;
     }
@@ -224,8 +317,9 @@ static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_
     } else {
         output += pixel * run->step;
     }
-    run->column_step = 0u; /* the last group reads the columns again */
-    if (group < whole_end) {
+    if (group < whole_end && call->writes_bytes) {
+        fbc_conv_narrow_groups(call, group, whole_end, output + group * group_step);
+    } else if (group < whole_end) {
         run->weights = call->weights + group * plan->group_bytes;
         run->scales = args->requantization.scale + 4u * group;
         run->addends = (const int32_t *)args->requantization.addend + 4u * group;
@@ -235,8 +329,7 @@ static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_
         call->run_blocks(run);
     }
     if (whole < end) {
-        run->weights = call->weights + whole * plan->group_bytes;
-        fbc_conv_last_group(args, run, call->run_blocks, output + whole * group_step);
+        fbc_conv_last_group(call, output + whole * group_step);
     }
 }
 
@@ -282,15 +375,17 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
     }
 }
 
-/* `run_blocks` computes blocks; NULL if none can. */
-static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *args, fbc_run_function run_blocks) {
+static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *args, fbc_requantization_kind kind,
+                                                        fbc_run_function run_blocks) {
     fbc_conv_call call;
+    call.kind = kind;
+    call.run_blocks = run_blocks;
+    call.writes_bytes = fbc_run_writes_bytes(args, kind);
     call.plan = fbc_make_blocked_plan(args, FBC_WIDTH, 1u);
     call.gathering = fbc_make_gathering(args, &call.plan);
     call.weights = call.plan.weight_bytes > 0u ? args->scratch : args->weights;
     call.columns = (uint8_t *)args->scratch + call.plan.weight_bytes + fbc_core_id() * call.plan.core_bytes;
     fbc_prepare_run(&call.run, args, &call.plan);
-    call.run_blocks = call.plan.pixels < 4u ? NULL : run_blocks;
     const uint32_t groups = call.plan.groups;
     const fbc_range blocks = fbc_core_range(((call.plan.pixels + 3u) >> 2) * groups);
     uint32_t quad = blocks.begin / groups, left = blocks.end - blocks.begin;
@@ -302,7 +397,8 @@ static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *arg
         quad++;
     }
     const uint32_t whole_quads = call.plan.pixels >> 2;
-    if (call.run_blocks != NULL && (args->output_channels & 3u) == 0u && left >= groups && quad < whole_quads) {
+    if (kind != FBC_RARE && !call.writes_bytes && (args->output_channels & 3u) == 0u && left >= groups &&
+        quad < whole_quads) {
         const uint32_t rest = whole_quads - quad, count = left / groups;
         const uint32_t end = quad + (count < rest ? count : rest);
         fbc_conv_quads(&call, quad, end);
@@ -320,11 +416,12 @@ static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *arg
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args,
                                  fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
-    if (kind != FBC_RARE && fbc_conv_is_direct(args, FBC_WIDTH)) {
-        fbc_conv_direct(args, FBC_WIDTH, choose_run(args, kind));
+    const fbc_run_function run_blocks = choose_run(args, kind);
+    if (kind != FBC_RARE && !fbc_run_writes_bytes(args, kind) && fbc_conv_is_direct(args, FBC_WIDTH)) {
+        fbc_conv_direct(args, FBC_WIDTH, run_blocks);
         return;
     }
-    fbc_conv_gathered(args, kind == FBC_RARE ? NULL : choose_run(args, kind));
+    fbc_conv_gathered(args, kind, run_blocks);
 }
 
 #endif

@@ -128,7 +128,7 @@ FBC_INLINE void fbc_linear_store(const fbc_conv_args *args, int32_t *sums, uint3
     }
     for (; channel + 4u <= end; channel += 4u) {
         const fbc_block_parameters block = fbc_get_block_parameters(&args->requantization, channel);
-        fbc_requantize_pixel(&block, FBC_GENERAL, sums);
+        fbc_requantize_pixel(&block, 1u, sums);
         if (bits == 32u) {
             int32_t *output = (int32_t *)args->output + channel;
             output[0] = sums[0], output[1] = sums[1], output[2] = sums[2], output[3] = sums[3];

@@ -6,28 +6,23 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_xpulp.h"
 
-/* How much work a requantization is; constant in each copy of the inner code. The first three want shifts of which
- * the upper halves of 32-bit values (8-bit outputs) or their upper bytes (narrower ones) are left. */
+/* What the blocked convolution has inner code for; constant in each copy of it. */
 typedef enum {
     FBC_PACKED,           /* outputs of less than 8 bits: no clamp, low is 0, shift is 24 or more */
     FBC_UNSIGNED,         /* no clamp, low is 0 */
     FBC_SIGNED,           /* no clamp, low is -high - 1 */
-    FBC_CLAMPED_UNSIGNED, /* 8-bit outputs: low is 0 */
-    FBC_CLAMPED_SIGNED,   /* 8-bit outputs: low is -high - 1 */
-    FBC_GENERAL,          /* any of 32 bits */
-    FBC_RARE,             /* 64-bit arithmetic, or outputs of 32 bits */
+    FBC_CLAMPED_UNSIGNED, /* low is 0 */
+    FBC_CLAMPED_SIGNED,   /* low is -high - 1 */
+    FBC_RARE,             /* all others: the sums only */
 } fbc_requantization_kind;
 
 FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *parameters, uint32_t output_bits) {
-    if (parameters->wide || output_bits == 32u) {
+    const uint32_t is_signed = parameters->low == -parameters->high - 1;
+    if (parameters->wide || output_bits == 32u || (parameters->low != 0 && !is_signed)) {
         return FBC_RARE;
     }
-    const uint32_t is_unsigned = parameters->low == 0, is_signed = parameters->low == -parameters->high - 1;
-    if (!is_unsigned && !is_signed) {
-        return FBC_GENERAL;
-    }
     if (parameters->clamped) {
-        return output_bits < 8u ? FBC_GENERAL : is_signed ? FBC_CLAMPED_SIGNED : FBC_CLAMPED_UNSIGNED;
+        return is_signed ? FBC_CLAMPED_SIGNED : FBC_CLAMPED_UNSIGNED;
     }
     if (is_signed) {
         return FBC_SIGNED;
@@ -51,10 +46,10 @@ FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantizatio
     return block;
 }
 
-FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t sum,
-                                      fbc_scale scale, int32_t addend) {
+FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, uint32_t clamped, int32_t sum, fbc_scale scale,
+                                      int32_t addend) {
 #ifdef FBC_XPULPV2
-    if (kind >= FBC_CLAMPED_UNSIGNED) {
+    if (clamped) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
     }
     __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n"                  /* p.mac */
@@ -63,17 +58,17 @@ FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, fbc_req
             : "r"(sum), "r"(scale.multiplier), "r"(block->shift), "r"(block->low), "r"(block->high));
     return addend;
 #else
-    const int32_t clamped = kind >= FBC_CLAMPED_UNSIGNED ? fbc_clamp(sum, -scale.clamp - 1, scale.clamp) : sum;
-    return fbc_clamp((clamped * scale.multiplier + addend) >> block->shift, block->low, block->high);
+    const int32_t factor = clamped ? fbc_clamp(sum, -scale.clamp - 1, scale.clamp) : sum;
+    return fbc_clamp((factor * scale.multiplier + addend) >> block->shift, block->low, block->high);
 #endif
 }
 
 /* In place: the sums of four channels of one pixel. */
-FBC_INLINE void fbc_requantize_pixel(const fbc_block_parameters *block, fbc_requantization_kind kind, int32_t *sums) {
-    sums[0] = fbc_requantize_sum(block, kind, sums[0], block->scales[0], block->addends[0]);
-    sums[1] = fbc_requantize_sum(block, kind, sums[1], block->scales[1], block->addends[1]);
-    sums[2] = fbc_requantize_sum(block, kind, sums[2], block->scales[2], block->addends[2]);
-    sums[3] = fbc_requantize_sum(block, kind, sums[3], block->scales[3], block->addends[3]);
+FBC_INLINE void fbc_requantize_pixel(const fbc_block_parameters *block, uint32_t clamped, int32_t *sums) {
+    sums[0] = fbc_requantize_sum(block, clamped, sums[0], block->scales[0], block->addends[0]);
+    sums[1] = fbc_requantize_sum(block, clamped, sums[1], block->scales[1], block->addends[1]);
+    sums[2] = fbc_requantize_sum(block, clamped, sums[2], block->scales[2], block->addends[2]);
+    sums[3] = fbc_requantize_sum(block, clamped, sums[3], block->scales[3], block->addends[3]);
 }
 
 /* Four values that lie side by side; returns output + step. */
