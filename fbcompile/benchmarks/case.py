@@ -41,9 +41,9 @@ class CaseSpec:
         second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
         data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``: random,
-            and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``saturating``: sums reach
-            far beyond narrow outputs, so that it shifts by 21; ``halves``: an add's factors have 16 bits;
-            ``identity``: requantization changes nothing.
+            and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``saturating``: by 21, as
+            sums reach far beyond narrow outputs; ``halves``: an add's factors have 16 bits; ``identity``:
+            requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.

@@ -26,12 +26,15 @@ class BlockCost:
 
     Attributes:
         call: Per call.
-        block: Per block of 4 pixels x 4 channels, beside its words.
+        block: Per block of 4 pixels x 4 channels of 8 bits, beside its words.
         word: Per word of a block's columns.
-        clamp: More per block if the requantization clamps accumulators, or outputs have less than 8 bits and
-            may be negative.
-        general: More per block if the shift leaves nothing to pack from upper halves or bytes.
-        cut: More than these two if outputs have less than 8 bits.
+        narrow: More per block if outputs have less than 8 bits.
+        packed: More if their upper bytes are packed instead.
+        clamp: More per block if the requantization clamps accumulators.
+        beside: And if outputs have less than 8 bits then: they are written as bytes first.
+        sums: More per block of which runs write no more than sums.
+        lanes: And if outputs are written one by one: of 32 bits, or computed in 64.
+        wide: And in 64 bits.
         single_block: Per pixel of a block that no run computes.
         single_word: Likewise per word.
         split: Per call if cores share quads.
@@ -55,11 +58,15 @@ class BlockCost:
     """
 
     call: float = 1900
-    block: float = 101
+    block: float = 102
     word: float = 17.0
-    clamp: float = 44
-    cut: float = 11
-    general: float = 81
+    narrow: float = 5
+    packed: float = -10
+    clamp: float = 33
+    beside: float = 105
+    sums: float = 540
+    lanes: float = 900
+    wide: float = 700
     single_block: float = 170
     single_word: float = 16.3
     split: float = 700
@@ -140,7 +147,7 @@ class BlockedKernel(Kernel):
         shape = layer.shape
         one_tap = kernel_size(layer) == (shape.stride_height, shape.stride_width) == (1, 1)
         whole = tile.output_channels % 4 == 0 and tile.output_height * tile.output_width >= 4
-        return one_tap and whole and self.reads_in_place(layer, tile)
+        return one_tap and whole and _runs_write(layer) and self.reads_in_place(layer, tile)
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Widened weights of the tile, and four or more columns per core."""
@@ -166,12 +173,11 @@ class BlockedKernel(Kernel):
         shared = quads * groups != blocks * cores or blocks % groups != 0
         # A core that shares quads can begin within one and end within another.
         quads = min(quads, -(-(blocks - 1) // groups) + 1) if shared else blocks // groups
-        single = pixels < 4 or layer.requantization.wide or layer.output.bits > 8
-        if single:
-            per_block = min(4, pixels) * (cost.single_block + cost.single_word * words)
+        if pixels < 4:
+            per_block = pixels * (cost.single_block + cost.single_word * words)
         else:
             per_block = cost.block + cost.word * max(words, 2) + _extra_cycles(layer, cost)
-        if self.is_direct(layer, tile) and not single:
+        if self.is_direct(layer, tile):
             runs = min(quads, 3) if shared else 1
             cycles = cost.direct + runs * cost.direct_run + quads * cost.direct_quad
         else:
@@ -222,23 +228,36 @@ class BlockedKernel(Kernel):
         return quads * runs, quads * (runs + 4 * cut / tile.output_width)
 
 
+def _has_run(layer: WeightedLayer) -> bool:
+    """True if runs do more than sums: 32-bit arithmetic, and outputs from 0 or from -high - 1."""
+    parameters = layer.requantization
+    return not parameters.wide and layer.output.bits <= 8 and parameters.low in (0, -parameters.high - 1)
+
+
+def _runs_write(layer: WeightedLayer) -> bool:
+    """True if runs write the outputs where they belong."""
+    return _has_run(layer) and (layer.output.bits == 8 or layer.requantization.clamp is None)
+
+
 def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
-    """What a requantization costs beside one that packs upper parts and does not clamp."""
+    """What the requantization of a block costs beside one to 8 bits without a clamp."""
     parameters, narrow = layer.requantization, layer.output.bits < 8
-    if not (24 <= parameters.shift <= 31 if narrow else 16 <= parameters.shift <= 24):
-        return cost.general + cost.cut * narrow
-    if parameters.clamp is None and (parameters.low == 0 or not narrow):
-        return 0
-    return cost.clamp + cost.cut * narrow
+    if not _has_run(layer):
+        lanes = parameters.wide or layer.output.bits > 8
+        return cost.sums + cost.lanes * lanes + cost.wide * parameters.wide
+    if parameters.clamp is not None:
+        return cost.clamp + cost.beside * narrow
+    packed = narrow and parameters.low == 0 and parameters.shift >= 24
+    return cost.packed if packed else cost.narrow * narrow
 
 
 PORTABLE = portable_kernel("conv", "fbc_conv_args", "dense", Cost(200, 60, 60, 11))
 
 _VARIANTS = (
-    ("xpulpnn", "macload", 2, BlockCost(block=92)),
-    ("xpulpnn", "macload", 4, BlockCost(block=95)),
+    ("xpulpnn", "macload", 2, BlockCost()),
+    ("xpulpnn", "macload", 4, BlockCost()),
     ("xpulpnn", "macload", 8, BlockCost()),
-    ("xpulpv2", "blocked", 8, BlockCost(block=121, word=24.7)),
+    ("xpulpv2", "blocked", 8, BlockCost(block=117, word=24.7)),
 )
 """Instruction sets, what they multiply with at which widths, narrowest first, and what it costs."""
 

@@ -145,7 +145,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MACLOAD_END
 
 /* Without mac&load the words take the registers of what is not needed meanwhile. */
-#define FBC_RUN_BLOCKED_BEGIN "lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_BLOCKED_END "nop\n nop\n nop\n"
+#define FBC_RUN_BLOCKED_BEGIN "lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_BLOCKED_END
 #define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) \
     FBC_RUN_DOT_4(code, s0, s1, s2, s3, "a6", "a7", "s11", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
