@@ -42,8 +42,9 @@ class CaseSpec:
         wide: Requantize in 64 bits.
         data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``: random,
             and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``saturating``: by 21, as
-            sums reach far beyond narrow outputs; ``halves``: an add's factors have 16 bits; ``identity``:
-            requantization changes nothing.
+            sums reach far beyond narrow outputs; ``raised``: outputs begin one above the least of their type;
+            ``capped``: they end one below its largest; ``halves``: an add's factors have 16 bits;
+            ``identity``: requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -228,6 +229,7 @@ def _draw_requantization(
     if spec.data == "identity":  # (128·x + 127) >> 7 is x
         one = np.ones(channels, np.int64)
         return Requantization(128 * one, 127 * one, 7, low, high)
+    low, high = low + (spec.data == "raised"), high - (spec.data == "capped")
     clamp = None
     if spec.data == "clamped" and not spec.wide:
         middle, outer = (int(np.quantile(np.abs(acc), part)) for part in (0.3, 0.9))
