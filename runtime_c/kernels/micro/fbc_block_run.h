@@ -6,7 +6,8 @@
  *
  * A run is one piece of assembler with registers of its own choice, because a block needs all 28 that there are: the
  * compiler would spill. Two hardware loops: groups, and words in them. The first word is multiplied without
- * accumulation, so that no sum is zeroed. A group's code must fit a core's own instruction buffer of 512 bytes.
+ * accumulation, so that no sum is zeroed. A group's code fits a core's own instruction buffer of 512 bytes where its
+ * requantization does not clamp (with mac&load).
  * XpulpV2 (8 bit only): 24 instructions for 16 dot products. XpulpNN: mac&load keeps four weight and two activation
  * words in special registers and loads one while it multiplies, 17 instructions. Its loads are one word ahead, also
  * from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel

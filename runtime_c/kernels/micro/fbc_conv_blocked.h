@@ -126,6 +126,8 @@ static __attribute__((noinline)) void fbc_conv_rare_block(fbc_conv_call *call, u
     int32_t sums[4][4];
     if (pixels == 4u) {
         run->weights = weights;
+        run->scales = args->requantization.scale;
+        run->addends = args->requantization.addend;
         run->output = (uint8_t *)sums;
         run->groups = run->quads = 1u;
         call->run_blocks(run);
