@@ -29,7 +29,7 @@ FBC_INLINE void fbc_cut_rows(fbc_planes *planes, uint32_t width, uint32_t channe
     const uint32_t rest = width & 3u;
     planes->whole = width >> 2;
     planes->mask = (1u << 8u * rest) - 1u;
-    for (uint32_t i = 0; i < 3u; i++) {
+    for (uint32_t i = 0; rest != 0u && i < 3u; i++) {
         planes->tail[i] = channel_first != 0u || i + 1u < rest ? (i + 1u) * planes->spread : 0u;
     }
 }
