@@ -38,58 +38,66 @@ typedef struct {
     fbc_columns columns;
     fbc_column_channel channels[FBC_DEPTHWISE_CHANNELS];
     fbc_planes planes;
-    fbc_column_channel *inserted; /* first channel whose outputs are inserted, or NULL */
+    fbc_column_channel *inserted;                          /* first channel whose outputs are inserted, or NULL */
+    uint8_t widened[FBC_DEPTHWISE_CHANNELS][FBC_TAPS + 3]; /* filters narrower than 8 bits */
 } core_data;
 
-FBC_INLINE void read_taps_8(const uint8_t *filter, fbc_column_channel *channel) {
-    for (uint32_t row = 0; row < FBC_KERNEL; row++) {
-        channel->rows[row] = fbc_load_word_anywhere(filter + FBC_KERNEL * row);
-    }
-    channel->column = fbc_pack_bytes(filter[4], filter[9], filter[14], filter[19]);
-    channel->corner = (int32_t)(int8_t)filter[24];
-}
-
-/* Of 4 bits, or 2, the same; a sign is repeated in the upper part of its byte. Reads no byte behind the filter. */
-static __attribute__((noinline)) void read_taps_narrow(const uint8_t *filter, uint32_t bits,
-                                                       fbc_column_channel *channel) {
+/* Taps of 4 bits, or 2, to bytes; a sign is repeated in the upper part of its byte. Reads no byte behind the filter. */
+FBC_INLINE void widen_filter(const uint8_t *filter, uint32_t bits, uint8_t *widened) {
     const uint32_t last_word = fbc_lane_bytes(FBC_TAPS, bits) - 4u;
     const uint32_t mask = (1u << bits) - 1u, sign = 1u << (bits - 1u), signs = 0x01010101u << (bits - 1u);
-    int32_t last[FBC_KERNEL];
-    for (uint32_t row = 0; row < FBC_KERNEL; row++) {
-        const uint32_t position = FBC_KERNEL * bits * row;
+    for (uint32_t row = 0, position = 0; row < FBC_KERNEL; row++, position += FBC_KERNEL * bits) {
         const uint32_t byte = position >> 3 < last_word ? position >> 3 : last_word;
         const uint32_t taps = fbc_load_word_anywhere(filter + byte) >> (position - 8u * byte);
         uint32_t lanes = taps & mask;
         lanes |= (taps >> bits & mask) << 8;
         lanes |= (taps >> 2u * bits & mask) << 16;
         lanes |= (taps >> 3u * bits & mask) << 24;
-        channel->rows[row] = lanes | (((lanes & signs) << (9u - bits)) - ((lanes & signs) << 1));
-        last[row] = (int32_t)((taps >> 4u * bits & mask) ^ sign) - (int32_t)sign;
+        const uint32_t set = lanes & signs;
+        widened = fbc_store_word(widened, 4u, lanes | ((set << (9u - bits)) - (set << 1)));
+        widened = fbc_store_byte(widened, 1u, ((taps >> 4u * bits & mask) ^ sign) - sign);
     }
-    channel->column = fbc_pack_bytes(last[0], last[1], last[2], last[3]);
-    channel->corner = last[4];
 }
 
-/* Taps and parameters of four channels. */
-FBC_INLINE void prepare_channels(const fbc_conv_args *args, uint32_t first, fbc_column_channel *channels) {
-    const uint32_t bits = args->weight_bits, clamped = args->requantization.clamped;
-    const uint32_t filter_bytes = bits == 8u ? FBC_TAPS : bits == 4u ? 13u : 7u;
+static __attribute__((noinline)) void widen_filters(const fbc_conv_args *args, uint32_t first, core_data *core) {
+    const uint32_t bits = args->weight_bits, filter_bytes = bits == 4u ? 13u : 7u;
     const uint8_t *filter = (const uint8_t *)args->weights + filter_bytes * first;
-    const fbc_scale *scale = args->requantization.scale + first;
-    const int32_t *addend = (const int32_t *)args->requantization.addend + first;
-    for (fbc_column_channel *channel = channels; channel < channels + FBC_DEPTHWISE_CHANNELS; channel++) {
-        if (bits == 8u) {
-            read_taps_8(filter, channel);
+    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++, filter += filter_bytes) {
+        if (bits == 4u) {
+            widen_filter(filter, 4u, core->widened[i]);
         } else {
-            read_taps_narrow(filter, bits, channel);
+            widen_filter(filter, 2u, core->widened[i]);
         }
-        channel->multiplier = scale->multiplier;
-        channel->clamp = clamped ? scale->clamp : INT32_MAX;
-        channel->addend = *addend;
-        filter += filter_bytes;
-        scale++;
-        addend++;
     }
+}
+
+FBC_INLINE void prepare_channel(const fbc_requantization *parameters, uint32_t index, uint8_t *output,
+                                fbc_column_channel *channel) {
+    channel->multiplier = parameters->scale[index].multiplier;
+    channel->addend = ((const int32_t *)parameters->addend)[index];
+    channel->clamp = parameters->clamped ? parameters->scale[index].clamp : INT32_MAX;
+    channel->output = output;
+}
+
+/* Taps, parameters and first outputs of four channels. */
+FBC_INLINE void prepare_channels(const fbc_conv_args *args, uint32_t first, uint8_t *output, core_data *core) {
+    const fbc_requantization *parameters = &args->requantization;
+    const uint32_t bits = args->output_bits;
+    fbc_column_channel *channels = core->channels;
+    output += first * bits >> 3;
+    prepare_channel(parameters, first, output, &channels[0]);
+    prepare_channel(parameters, first + 1u, output + (bits >> 3), &channels[1]);
+    prepare_channel(parameters, first + 2u, output + (2u * bits >> 3), &channels[2]);
+    prepare_channel(parameters, first + 3u, output + (3u * bits >> 3), &channels[3]);
+    if (args->weight_bits != 8u) {
+        widen_filters(args, first, core);
+        return;
+    }
+    const uint8_t *filter = (const uint8_t *)args->weights + FBC_TAPS * first;
+    channels[0].filter = filter;
+    channels[1].filter = filter + FBC_TAPS;
+    channels[2].filter = filter + 2u * FBC_TAPS;
+    channels[3].filter = filter + 3u * FBC_TAPS;
 }
 
 /* What does not depend on channels and bands. Channels that begin a byte of the output are a chain of their own. */
@@ -108,6 +116,7 @@ FBC_INLINE void prepare_core(const fbc_conv_args *args, const fbc_depthwise_plan
         fbc_column_channel *channel = &core->channels[i];
         const uint32_t position = i * bits & 7u, inserted = position != 0u;
         channel->plane = scratch + (i >> 1) * plan->pair_bytes + (i & 1u) * plane_bytes + 4u - args->pad_left;
+        channel->filter = core->widened[i];
         channel->field = (bits - 1u) << 5 | position;
         channel->next = chains[inserted];
         chains[inserted] = channel;
@@ -121,18 +130,15 @@ FBC_INLINE uint32_t begin_band(const fbc_conv_args *args, const fbc_depthwise_pl
                                uint8_t *scratch, core_data *core) {
     const uint32_t stride = args->stride_height, all = (rows - 1u) * stride + FBC_KERNEL;
     fbc_columns *columns = &core->columns;
-    columns->rounds = (rows + FBC_KERNEL - 1u) / FBC_KERNEL;
+    columns->rounds = (rows + FBC_KERNEL - 1u) * 52429u >> 18; /* a division by 5 would take thirty cycles */
     columns->missing = FBC_KERNEL * columns->rounds - rows;
     columns->plane_next = stride - all * columns->plane_bytes;
     columns->output_next = fbc_lane_bytes(args->output_channels, args->output_bits) - rows * columns->row_bytes;
     return fbc_begin_planes(args, plan, row, all, scratch, &core->planes);
 }
 
-/* All outputs of a unit; `output` is the first one. */
-FBC_INLINE void compute_unit(const columns_function *functions, core_data *core, uint8_t *output, uint32_t bits) {
-    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++) {
-        core->channels[i].output = output + (i * bits >> 3);
-    }
+/* All outputs of a unit. */
+FBC_INLINE void compute_unit(const columns_function functions[2], core_data *core) {
     core->columns.channel = core->channels;
     functions[0](&core->columns);
     if (core->inserted != NULL) {
@@ -145,8 +151,9 @@ void fbc_depthwise_5x5(void *arguments) {
     const fbc_conv_args *args = arguments;
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args, &band_costs);
     const uint32_t general = args->requantization.low != 0 || args->requantization.clamped;
-    const columns_function *functions =
+    const columns_function *chosen =
         columns_functions[args->activation_signed != 0u][args->stride_height - 1u][general];
+    const columns_function functions[2] = {chosen[0], chosen[1]}; /* read once: the table is far away */
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
@@ -170,10 +177,8 @@ void fbc_depthwise_5x5(void *arguments) {
         core->planes.input =
             input + (args->input_channel_first ? channel * core->planes.spread : channel * args->activation_bits >> 3);
         fill(&core->planes);
-        prepare_channels(args, channel, core->channels);
-        compute_unit(functions, core,
-                     (uint8_t *)args->output + row * core->columns.row_bytes + (channel * args->output_bits >> 3),
-                     args->output_bits);
+        prepare_channels(args, channel, (uint8_t *)args->output + row * core->columns.row_bytes, core);
+        compute_unit(functions, core);
         row += plan.band_rows;
         if (row >= args->output_height) {
             row = 0;
