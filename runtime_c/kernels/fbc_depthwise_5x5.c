@@ -5,6 +5,7 @@
  * borders into scratch once, then it walks down all columns of outputs of one channel after the other. */
 #include "micro/fbc_depthwise_bands.h"
 #include "micro/fbc_depthwise_columns.h"
+#include "micro/fbc_widen_filter.h"
 
 enum { FBC_KERNEL = 5, FBC_TAPS = FBC_KERNEL * FBC_KERNEL };
 
@@ -42,31 +43,20 @@ typedef struct {
     uint8_t widened[FBC_DEPTHWISE_CHANNELS][FBC_TAPS + 3]; /* filters narrower than 8 bits */
 } core_data;
 
-/* Taps of 4 bits, or 2, to bytes; a sign is repeated in the upper part of its byte. Reads no byte behind the filter. */
-FBC_INLINE void widen_filter(const uint8_t *filter, uint32_t bits, uint8_t *widened) {
-    const uint32_t last_word = fbc_lane_bytes(FBC_TAPS, bits) - 4u;
-    const uint32_t mask = (1u << bits) - 1u, sign = 1u << (bits - 1u), signs = 0x01010101u << (bits - 1u);
-    for (uint32_t row = 0, position = 0; row < FBC_KERNEL; row++, position += FBC_KERNEL * bits) {
-        const uint32_t byte = position >> 3 < last_word ? position >> 3 : last_word;
-        const uint32_t taps = fbc_load_word_anywhere(filter + byte) >> (position - 8u * byte);
-        uint32_t lanes = taps & mask;
-        lanes |= (taps >> bits & mask) << 8;
-        lanes |= (taps >> 2u * bits & mask) << 16;
-        lanes |= (taps >> 3u * bits & mask) << 24;
-        const uint32_t set = lanes & signs;
-        widened = fbc_store_word(widened, 4u, lanes | ((set << (9u - bits)) - (set << 1)));
-        widened = fbc_store_byte(widened, 1u, ((taps >> 4u * bits & mask) ^ sign) - sign);
-    }
-}
-
+/* Whole words of a filter, the last one so that it ends with the filter. */
 static __attribute__((noinline)) void widen_filters(const fbc_conv_args *args, uint32_t first, core_data *core) {
     const uint32_t bits = args->weight_bits, filter_bytes = bits == 4u ? 13u : 7u;
     const uint8_t *filter = (const uint8_t *)args->weights + filter_bytes * first;
     for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++, filter += filter_bytes) {
+        uint8_t *widened = core->widened[i];
         if (bits == 4u) {
-            widen_filter(filter, 4u, core->widened[i]);
+            fbc_widen_taps_of_word(filter, 4u, widened);
+            fbc_widen_taps_of_word(filter + 4, 4u, widened + 8);
+            fbc_widen_taps_of_word(filter + 8, 4u, widened + 16);
+            fbc_widen_taps_of_word(filter + 9, 4u, widened + 18);
         } else {
-            widen_filter(filter, 2u, core->widened[i]);
+            fbc_widen_taps_of_word(filter, 2u, widened);
+            fbc_widen_taps_of_word(filter + 3, 2u, widened + 12);
         }
     }
 }
