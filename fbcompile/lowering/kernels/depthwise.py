@@ -177,6 +177,8 @@ class ColumnKernel(BandKernel):
 
     Attributes:
         compare: Cycles per number of bands that is compared.
+        begin: Cycles per call for each of weights and outputs narrower than 8 bits: code that is not in the
+            cache.
         unit: Cycles per unit (a band of four channels).
         taps: More per unit if weights have less than 8 bits.
         chains: More per unit if outputs have less than 8 bits.
@@ -189,33 +191,36 @@ class ColumnKernel(BandKernel):
     """
 
     compare: float = 68
-    unit: float = 600
-    taps: float = 500
-    chains: float = 50
-    column: tuple[float, float] = (27, 25)
+    begin: float = 245
+    unit: float = 700
+    taps: float = 355
+    chains: float = 325
+    column: tuple[float, float] = (19.4, 11.5)
     quad: float = 54
-    quad_row: tuple[float, float] = (17, 11.56)
-    output: tuple[float, float] = (15.75, 20)
-    general: float = 2
-    inserted: float = 2
+    quad_row: tuple[float, float] = (20, 12.3)
+    output: tuple[float, float] = (16.14, 20.2)
+    general: float = 2.04
+    inserted: float = 2.1
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut, first, stride = self._cut(layer, tile, cores), tile.input_channel_first, layer.shape.stride_width
         parameters, bits = weighted(layer).requantization, layer.output.bits
+        narrow_taps, narrow_outputs = weighted(layer).weight_bits < 8, bits < 8
         per_output = self.output[stride - 1] + self.inserted * (1 - bits / 8)
         if parameters.clamp is not None or parameters.low != 0:
             per_output += self.general
-        per_unit = self.unit + (self.chains if bits < 8 else 0)
-        per_unit += self.taps if weighted(layer).weight_bits < 8 else 0
         rows = min(cut.input_rows, tile.input_height)
         work = (
-            per_unit
+            self.unit
+            + self.taps * narrow_taps
+            + self.chains * narrow_outputs
             + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
             + 4 * tile.output_width * (self.column[stride - 1] + cut.rows * per_output)
         )
         comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
-        return self.cost.call + comparing + -(-cut.groups * cut.bands // cores) * work
+        call = self.cost.call + comparing + self.begin * (narrow_taps + narrow_outputs)
+        return call + -(-cut.groups * cut.bands // cores) * work
 
 
 def _padding_below_kernel(layer: Layer) -> bool:
@@ -271,10 +276,10 @@ _COLUMNS = ColumnKernel(
     "depthwise",
     4,
     "kernels/fbc_depthwise_5x5.c",
-    Cost(1250, 0, 0, 0),
+    Cost(1410, 0, 0, 0),
     output_widths=(8, 4, 2),
     wide=False,
-    band_costs=BandCosts(kernel=5, pixel=20, column=44, unit=160),
+    band_costs=BandCosts(kernel=5, pixel=20, column=30, unit=220),
 )
 
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
