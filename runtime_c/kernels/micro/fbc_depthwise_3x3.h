@@ -134,13 +134,18 @@ FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwis
     }
 }
 
+/* A division takes more than thirty cycles; exact below 2^16. */
+FBC_INLINE uint32_t fbc_third(uint32_t value) {
+    return value * 43691u >> 17;
+}
+
 /* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Returns the first row of the tile
  * that the planes hold. */
 FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
                                    uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair pairs[2]) {
     const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
     const uint32_t all = (rows - 1u) * stride + fbc_strip_costs.kernel, row_bytes = 8u * plan->quads; /* of a pair */
-    const uint32_t rounds = stride == 1u ? (rows + 2u) / 3u : (rows + 1u) >> 1;
+    const uint32_t rounds = stride == 1u ? fbc_third(rows + 2u) : (rows + 1u) >> 1;
     const uint32_t rest = rows + steps - rounds * steps; /* rows of the first round */
     for (uint32_t i = 0; i < 2u; i++) {
         pairs[i].rounds = rounds;

@@ -156,7 +156,7 @@ _Static_assert(sizeof(fbc_columns) == 56, "the assembler below has the offsets o
     "lbu t1, 4(t0)\n lbu t2, 9(t0)\n lbu t3, 14(t0)\n lbu t4, 19(t0)\n" FBC_COLUMN_PACK("s5", "t1", "t2", "t3", "t4")
 #define FBC_COLUMN_ASM(is_signed, stride, kind, store) \
     __asm__ volatile( \
-        ".option push\n .option norvc\n .option norelax\n" FBC_COLUMN_SHARED FBC_COLUMN_CHOOSE_ENTRY \
+        ".balign 4\n .option push\n .option norvc\n .option norelax\n" FBC_COLUMN_SHARED FBC_COLUMN_CHOOSE_ENTRY \
         ".insn i 0x7B, 0, x0, x0, %[start]\n"                                        /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"                                          /* lp.endi 0 */ \
         ".insn i 0x7B, 0, x1, x0, %[column_start]\n"                                 /* lp.starti 1 */ \
