@@ -191,16 +191,16 @@ class ColumnKernel(BandKernel):
     """
 
     compare: float = 68
-    begin: float = 245
-    unit: float = 700
-    taps: float = 355
-    chains: float = 325
-    column: tuple[float, float] = (19.4, 11.5)
+    begin: float = 75
+    unit: float = 680
+    taps: float = 350
+    chains: float = 275
+    column: tuple[float, float] = (19, 11.4)
     quad: float = 54
     quad_row: tuple[float, float] = (20, 12.3)
-    output: tuple[float, float] = (16.14, 20.2)
-    general: float = 2.04
-    inserted: float = 2.1
+    output: tuple[float, float] = (16.1, 19.85)
+    general: float = 2.14
+    inserted: float = 2.15
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
@@ -276,7 +276,7 @@ _COLUMNS = ColumnKernel(
     "depthwise",
     4,
     "kernels/fbc_depthwise_5x5.c",
-    Cost(1410, 0, 0, 0),
+    Cost(1110, 0, 0, 0),
     output_widths=(8, 4, 2),
     wide=False,
     band_costs=BandCosts(kernel=5, pixel=20, column=30, unit=220),
