@@ -54,9 +54,10 @@ _Static_assert(sizeof(fbc_column_channel) == 32, "the assembler below has the of
 _Static_assert(sizeof(fbc_columns) == 56, "the assembler below has the offsets of members as numbers");
 
 /* Registers: s0-s4 taps of rows, s5 of the column, s6 the corner's; t0-t4 rows, t5 the column, t6 its next byte, then
- * the value; a1 sum or temporary, a2 field, a3 multiplier, a4 addend, a5 shift, a6 clamp, a7 low, s7 high; s8 selector
- * that shifts a byte in; s9, s10 bytes from row to row of plane and output, s11 plane, ra output; gp rounds, tp way
- * into the loop, sp plane_next; a0 fbc_columns. gp, tp and sp are put back at the end; only a trap could miss them. */
+ * one of the output; a1 sum and value, a2 field, a3 multiplier, a4 addend, a5 shift, a6 clamp, a7 low, s7 high; s8
+ * selector that shifts a byte in; s9, s10 bytes from row to row of plane and output, s11 plane, ra output; gp rounds,
+ * tp way into the loop, sp plane_next; a0 fbc_columns. gp, tp and sp are put back at the end; only a trap could miss
+ * them. The loop has at most 105 instructions, so that it fits a core's instruction buffer. */
 #define FBC_COLUMN_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", s11, s9\n"    /* p.lw */
 #define FBC_COLUMN_BYTE(word) ".insn i 0x03, %[byte], " word ", 4(s11)\n"     /* lb or lbu */
 #define FBC_COLUMN_SHIFT_IN(byte) ".insn r 0x57, 1, 0x64, t5, " byte ", s8\n" /* pv.shuffle2.b */
