@@ -166,6 +166,10 @@ uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
+/* Depthwise 5x5: as above, padding below 5, outputs of 8, 4 or 2 bits. */
+void fbc_depthwise_5x5(void *args); /* fbc_conv_args */
+uint32_t fbc_depthwise_5x5_scratch_bytes(const fbc_conv_args *args);
+
 /* Layers without weights, any channels: fast with XpulpV2, portable twins elsewhere. Add and concat write at most 8
  * bits, clipped to [0, high] or [-high - 1, high]; concat is not wide and has no clamp. */
 void fbc_add_fours(void *args);          /* fbc_add_args */

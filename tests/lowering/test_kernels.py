@@ -78,7 +78,14 @@ def test_convolution_takes_the_narrowest_dot_product_that_holds_both_operands(is
         ({"bits": (4, 4, 4)}, "fbc_depthwise_3x3_to_4"),
         ({"bits": (2, 8, 2)}, "fbc_depthwise_3x3_to_2"),
         ({"bits": (8, 8, 32)}, "fbc_depthwise_portable"),
-        ({"kernel": 5}, "fbc_depthwise_portable"),
+        ({"kernel": 5, "pad": 2}, "fbc_depthwise_5x5"),
+        ({"kernel": 5, "pad": 4, "stride": 2, "bits": (2, 4, 2)}, "fbc_depthwise_5x5"),
+        ({"kernel": 5, "pad": 2, "stride": 3}, "fbc_depthwise_portable"),
+        ({"kernel": 5, "pad": 5}, "fbc_depthwise_portable"),
+        ({"kernel": 5, "bits": (8, 8, 32)}, "fbc_depthwise_portable"),
+        ({"kernel": 5, "channels": (6, 6)}, "fbc_depthwise_portable"),
+        ({"kernel": 5, "wide": True}, "fbc_depthwise_portable"),
+        ({"kernel": 4}, "fbc_depthwise_portable"),
         ({"pad": 2}, "fbc_depthwise_3x3_to_8"),
         ({"pad": 3}, "fbc_depthwise_portable"),
         ({"channels": (6, 6)}, "fbc_depthwise_portable"),
@@ -98,27 +105,32 @@ def test_fast_depthwise_needs_equal_strides():
     assert choose_kernel(uneven, target("xpulpnn")).function == "fbc_depthwise_portable"
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize(("bits", "takes"), [((8, 4, 2), True), ((4, 8, 8), False), ((2, 2, 2), False)])
-def test_fast_depthwise_takes_channel_first_input_of_8_bits(bits, takes):
-    layer = make_layer("depthwise", channels=(8, 8), groups=8, bits=bits)
+def test_fast_depthwise_takes_channel_first_input_of_8_bits(kernel, bits, takes):
+    layer = make_layer("depthwise", kernel, channels=(8, 8), groups=8, bits=bits, pad=kernel // 2)
     assert choose_kernel(layer, target("xpulpnn")).takes_channel_first == takes
     assert not choose_kernel(layer, target("portable")).takes_channel_first
 
 
 @pytest.mark.parametrize(
-    ("stride", "size", "channels", "rows", "quads"),
+    ("window", "stride", "size", "channels", "rows", "quads"),
     [
-        (1, 8, 64, 10, 3),
-        (1, 8, 8, 4, 3),  # two groups: four bands of two rows for eight cores
-        (1, 7, 64, 9, 3),
-        (1, 30, 64, 17, 9),  # two bands, for the planes of one would take more than 3072 bytes
-        (2, 16, 64, 17, 5),
-        (2, 1, 64, 3, 2),
+        (3, 1, 8, 64, 10, 3),
+        (3, 1, 8, 8, 4, 3),  # two groups: four bands of two rows for eight cores
+        (3, 1, 7, 64, 9, 3),
+        (3, 1, 30, 64, 17, 9),  # two bands, for the planes of one would take more than 3072 bytes
+        (3, 2, 16, 64, 17, 5),
+        (3, 2, 1, 64, 3, 2),
+        (5, 1, 8, 64, 12, 3),
+        (5, 1, 28, 64, 18, 8),  # two bands of 14 rows
+        (5, 2, 15, 64, 19, 5),
+        (5, 1, 800, 4, 5, 201),  # a row of the planes alone takes more than that
     ],
 )
-def test_depthwise_scratch_holds_the_planes_of_a_band(stride, size, channels, rows, quads):
+def test_depthwise_scratch_holds_the_planes_of_a_band(window, stride, size, channels, rows, quads):
     shape = {"channels": (channels, channels), "groups": channels, "stride": stride, "size": size}
-    layer = make_layer("depthwise", **shape)
+    layer = make_layer("depthwise", window, pad=window // 2, **shape)
     kernel = choose_kernel(layer, target("xpulpnn"))
     assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (16 * rows * quads + 4)
 

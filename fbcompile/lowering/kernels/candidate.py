@@ -64,6 +64,11 @@ def kernel_is_3x3(layer: Layer) -> bool:
     return kernel_size(weighted(layer)) == (3, 3)
 
 
+def kernel_is_5x5(layer: Layer) -> bool:
+    """The window is 5x5."""
+    return kernel_size(weighted(layer)) == (5, 5)
+
+
 def stride_1_or_2(layer: Layer) -> bool:
     """Both strides are 1, or both are 2."""
     return layer.shape.stride_height == layer.shape.stride_width <= 2

@@ -1,4 +1,4 @@
-"""Depthwise convolutions: the strip kernel and the portable one."""
+"""Depthwise convolutions: the fast kernels, which cut a tile into bands, and the portable one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fbcompile.lowering.kernels.candidate import (
     activations_of_8_bits,
     channels_in_fours,
     kernel_is_3x3,
+    kernel_is_5x5,
     narrow_output,
     stride_1_or_2,
 )
@@ -22,10 +23,27 @@ _PLANES_BYTES = 3072
 
 
 @dataclasses.dataclass(frozen=True)
+class BandCosts:
+    """What a band costs a kernel, in any unit: how it weighs numbers of bands.
+
+    Attributes:
+        kernel: Rows and columns of its window.
+        pixel: Per output pixel.
+        column: Per column of outputs.
+        unit: Per band.
+    """
+
+    kernel: int
+    pixel: int
+    column: int
+    unit: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Bands:
     """How a tile is cut into units, a band of output rows of four channels, one per core at a time.
 
-    The sizes are those of ``kernels/micro/fbc_depthwise_3x3.h``.
+    The sizes are those of ``kernels/micro/fbc_depthwise_bands.h``.
 
     Attributes:
         groups: Groups of four channels.
@@ -44,8 +62,9 @@ class Bands:
     compared: int
 
     @classmethod
-    def of(cls, tile: Tile, kernel: int, stride: int, cores: int) -> Bands:
+    def of(cls, tile: Tile, costs: BandCosts, stride: int, cores: int) -> Bands:
         """The cut of a tile for a square kernel."""
+        kernel = costs.kernel
         width, height = tile.output_width, tile.output_height
         groups = tile.output_channels // 4
         quads = 1 + -(-tile.input_width // 4)
@@ -55,7 +74,9 @@ class Bands:
         best, rows, compared = None, height, 0
         for bands in range(fewest, min(fewest + 8, height + 1)):
             band_rows = -(-height // bands)
-            cost = -(-groups * bands // cores) * ((8 * band_rows + 5) * width + 70)
+            cost = -(-groups * bands // cores) * (
+                (costs.pixel * band_rows + costs.column) * width + costs.unit
+            )
             compared += 1
             if best is None or cost < best:
                 best, rows = cost, band_rows
@@ -67,8 +88,27 @@ class Bands:
 
 
 @dataclasses.dataclass(frozen=True)
-class DepthwiseKernel(Kernel):
-    """The depthwise convolution that writes bordered planes into scratch and walks down strips of them.
+class BandKernel(Kernel):
+    """A depthwise convolution that writes the bordered planes of a unit into scratch, and reads them there.
+
+    Attributes:
+        band_costs: Its window, and what a band costs.
+    """
+
+    band_costs: BandCosts = BandCosts(0, 0, 0, 0)
+
+    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
+        """Planes of each core, and a word between the cores."""
+        cut = self._cut(layer, tile, cores)
+        return cores * (16 * cut.quads * cut.input_rows + 4)
+
+    def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
+        return Bands.of(tile, self.band_costs, layer.shape.stride_height, cores)
+
+
+@dataclasses.dataclass(frozen=True)
+class StripKernel(BandKernel):
+    """The 3x3 depthwise convolution, down strips of two columns.
 
     Attributes:
         compare: Cycles per number of bands that is compared.
@@ -99,11 +139,6 @@ class DepthwiseKernel(Kernel):
     general: float = 6.42
     halves: tuple[float, float] = (150, 1.01)
 
-    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
-        """Planes of each core, and a word between the cores."""
-        cut = self._cut(layer, tile, cores)
-        return cores * (16 * cut.quads * cut.input_rows + 4)
-
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut, first = self._cut(layer, tile, cores), tile.input_channel_first
@@ -123,9 +158,6 @@ class DepthwiseKernel(Kernel):
         call = self.cost.call + comparing + unusual * self.begin
         return call + -(-cut.groups * cut.bands // cores) * work
 
-    def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
-        return Bands.of(tile, layer.shape.kernel_height, layer.shape.stride_height, cores)
-
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float, int]:
         """Cycles per unit and per output element beyond the plain kind; in how many ways it differs."""
         parameters, bits = layer.requantization, layer.output.bits
@@ -137,6 +169,58 @@ class DepthwiseKernel(Kernel):
         if bits == 8:
             return *self.folded, unusual + 1
         return unit, output + self.clamped, unusual + 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnKernel(BandKernel):
+    """The 5x5 depthwise convolution, down single columns of one channel.
+
+    Attributes:
+        compare: Cycles per number of bands that is compared.
+        begin: Cycles per call for each of weights and outputs narrower than 8 bits: code that is not in the
+            cache.
+        unit: Cycles per unit (a band of four channels).
+        taps: More per unit if weights have less than 8 bits.
+        chains: More per unit if outputs have less than 8 bits.
+        column: Cycles per column of outputs of one channel, by stride.
+        quad: Cycles per unit and column of quads (four columns of four channels).
+        quad_row: Cycles per quad of one row, by whether the input is channel-first.
+        output: Per output element, by stride.
+        general: More per output element, if sums are clamped or the lower bound is not 0.
+        inserted: More per output element that does not begin a byte.
+    """
+
+    compare: float = 68
+    begin: float = 75
+    unit: float = 680
+    taps: float = 350
+    chains: float = 275
+    column: tuple[float, float] = (19, 11.4)
+    quad: float = 54
+    quad_row: tuple[float, float] = (20, 12.3)
+    output: tuple[float, float] = (16.1, 19.85)
+    general: float = 2.14
+    inserted: float = 2.15
+
+    def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Units of the slowest core."""
+        cut, first, stride = self._cut(layer, tile, cores), tile.input_channel_first, layer.shape.stride_width
+        parameters, bits = weighted(layer).requantization, layer.output.bits
+        narrow_taps, narrow_outputs = weighted(layer).weight_bits < 8, bits < 8
+        per_output = self.output[stride - 1] + self.inserted * (1 - bits / 8)
+        if parameters.clamp is not None or parameters.low != 0:
+            per_output += self.general
+        rows = min(cut.input_rows, tile.input_height)
+        work = (
+            self.unit
+            + self.taps * narrow_taps
+            + self.chains * narrow_outputs
+            + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
+            + 4 * tile.output_width * (self.column[stride - 1] + cut.rows * per_output)
+        )
+        comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
+        call = self.cost.call + comparing + self.begin * (narrow_taps + narrow_outputs)
+        return call + -(-cut.groups * cut.bands // cores) * work
 
 
 def _padding_below_kernel(layer: Layer) -> bool:
@@ -153,10 +237,26 @@ def _output_has(bits: int) -> Predicate:
     return holds
 
 
+_PREDICATES: tuple[Predicate, ...] = (
+    is_depthwise,
+    stride_1_or_2,
+    channels_in_fours,
+    narrow_output,
+    _padding_below_kernel,
+)
+
+
+def _with_channel_first(kernel: Kernel, *predicates: Predicate) -> tuple[Candidate, Candidate]:
+    """With activations of 8 bits, which may be channel-first, and with all others."""
+    planes = dataclasses.replace(kernel, takes_channel_first=True)
+    needs = (*_PREDICATES, *predicates)
+    return Candidate(planes, SIMD, (*needs, activations_of_8_bits)), Candidate(kernel, SIMD, needs)
+
+
 def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
-    """For outputs of that width: with 8-bit activations, which may be channel-first, and with all others."""
+    """For outputs of that width."""
     function = f"fbc_depthwise_3x3_to_{output_bits}"
-    kernel = DepthwiseKernel(
+    kernel = StripKernel(
         function,
         "fbc_conv_args",
         "depthwise",
@@ -165,24 +265,28 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
         Cost(1250, 0, 0, 0),
         output_widths=(output_bits,),
         wide=False,
+        band_costs=BandCosts(kernel=3, pixel=8, column=5, unit=70),
     )
-    predicates: tuple[Predicate, ...] = (
-        is_depthwise,
-        kernel_is_3x3,
-        stride_1_or_2,
-        channels_in_fours,
-        narrow_output,
-        _padding_below_kernel,
-        _output_has(output_bits),
-    )
-    planes = dataclasses.replace(kernel, takes_channel_first=True)
-    return Candidate(planes, SIMD, (*predicates, activations_of_8_bits)), Candidate(kernel, SIMD, predicates)
+    return _with_channel_first(kernel, kernel_is_3x3, _output_has(output_bits))
 
+
+_COLUMNS = ColumnKernel(
+    "fbc_depthwise_5x5",
+    "fbc_conv_args",
+    "depthwise",
+    4,
+    "kernels/fbc_depthwise_5x5.c",
+    Cost(1110, 0, 0, 0),
+    output_widths=(8, 4, 2),
+    wide=False,
+    band_costs=BandCosts(kernel=5, pixel=20, column=30, unit=220),
+)
 
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
 CANDIDATES = (
     *(candidate for bits in (8, 4, 2) for candidate in _strip_candidates(bits)),
+    *_with_channel_first(_COLUMNS, kernel_is_5x5),
     Candidate(PORTABLE, predicates=(is_depthwise,)),
 )
 """Of depthwise layers whose channels are not multiplied; others are dense convolutions with zeros."""

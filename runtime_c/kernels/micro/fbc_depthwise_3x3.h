@@ -7,76 +7,12 @@
 #ifndef FBC_DEPTHWISE_3X3_H
 #define FBC_DEPTHWISE_3X3_H
 
-#include "common/fbc_share.h"
-#include "micro/fbc_depthwise_planes.h"
+#include "micro/fbc_depthwise_bands.h"
 #include "micro/fbc_depthwise_strips.h"
 
-enum { FBC_DEPTHWISE_KERNEL = 3, FBC_DEPTHWISE_CHANNELS = 4, FBC_DEPTHWISE_PLANES_BYTES = 3072 };
-
-typedef struct {
-    uint32_t groups;     /* of four channels */
-    uint32_t bands;      /* of output rows */
-    uint32_t band_rows;  /* output rows of a band; the last may have fewer */
-    uint32_t quads;      /* words of a row of a plane, its border included */
-    uint32_t pair_bytes; /* of two planes */
-    uint32_t core_bytes; /* of scratch */
-} fbc_depthwise_plan;
-
-/* More bands than the planes need, up to seven, if that lets the cores end together. A unit costs about five cycles per
- * pixel and row that it writes into its planes, thirty-five per output pixel, and what strips and a unit cost by
- * themselves. Returns the rows of a band. */
-static __attribute__((noinline)) uint32_t fbc_balance_bands(uint32_t groups, uint32_t fewest, uint32_t width,
-                                                            uint32_t height) {
-    const uint32_t cores = fbc_core_count();
-    uint32_t least = UINT32_MAX, best = 0;
-    for (uint32_t bands = fewest; bands < fewest + 8u && bands <= height; bands++) {
-        const uint32_t rows = (height + bands - 1u) / bands;
-        const uint32_t units = (groups * bands + cores - 1u) / cores; /* of a core */
-        const uint32_t cost = units * ((8u * rows + 5u) * width + 70u);
-        if (cost < least) {
-            least = cost;
-            best = rows;
-        }
-        if (units * cores == groups * bands) {
-            break;
-        }
-    }
-    return best;
-}
-
-/* The compiler's side is DepthwiseKernel in fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
-FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args) {
-    const uint32_t width = args->output_width, height = args->output_height, stride = args->stride_height;
-    fbc_depthwise_plan plan = {.groups = args->output_channels / FBC_DEPTHWISE_CHANNELS,
-                               .quads = (args->input_width + 7u) >> 2};
-    const uint32_t all_rows = (height - 1u) * stride + FBC_DEPTHWISE_KERNEL;
-    plan.bands = 1;
-    plan.band_rows = height;
-    if (16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || plan.groups % fbc_core_count() != 0u) {
-        const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
-        const uint32_t most_rows =
-            input_rows < FBC_DEPTHWISE_KERNEL ? 1u : (input_rows - FBC_DEPTHWISE_KERNEL) / stride + 1u;
-        plan.band_rows = fbc_balance_bands(plan.groups, (height + most_rows - 1u) / most_rows, width, height);
-        plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
-    }
-    plan.pair_bytes = 8u * plan.quads * ((plan.band_rows - 1u) * stride + FBC_DEPTHWISE_KERNEL);
-    plan.core_bytes = 2u * plan.pair_bytes + 4u; /* the last border, and the cores begin in different banks */
-    return plan;
-}
-
-FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args) {
-    return fbc_core_count() * fbc_make_depthwise_plan(args).core_bytes;
-}
-
-FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
-    uint32_t word;
-#ifdef FBC_XPULPV2
-    __asm__("lw %0, %1" : "=r"(word) : "m"(*(const uint8_t (*)[4])address)); /* misaligned: two cycles */
-#else
-    memcpy(&word, address, sizeof word);
-#endif
-    return word;
-}
+/* A unit costs about five cycles per pixel and row that it writes into its planes, thirty-five per output pixel, and
+ * what strips and a unit cost by themselves. */
+static const fbc_band_costs fbc_strip_costs = {.kernel = 3, .pixel = 8, .column = 5, .unit = 70};
 
 /* The three taps of each row in the low bytes of a word; reads no byte behind the filter. */
 FBC_INLINE void fbc_read_taps_8(const uint8_t *filter, uint32_t taps[3]) {
@@ -198,53 +134,17 @@ FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwis
     }
 }
 
-typedef void (*fbc_fill_function)(const fbc_planes *planes);
-
-FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
-    if (args->input_channel_first) {
-        return fbc_fill_planes_first;
-    }
-    if (args->activation_bits == 8u) {
-        return fbc_fill_planes_8;
-    }
-    if (args->activation_bits == 4u) {
-        return args->activation_signed ? fbc_fill_planes_4_1 : fbc_fill_planes_4_0;
-    }
-    return args->activation_signed ? fbc_fill_planes_2_1 : fbc_fill_planes_2_0;
-}
-
-/* What of the planes does not depend on channels and bands. */
-FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwise_plan *plan, fbc_planes *planes) {
-    const uint32_t channel_first = args->input_channel_first;
-    planes->plane_bytes = 4u * plan->quads;
-    planes->column_bytes = channel_first ? 1u : fbc_lane_bytes(args->input_channels, args->activation_bits);
-    planes->row_bytes = args->input_width * planes->column_bytes;
-    planes->spread = channel_first ? args->input_height * planes->row_bytes : planes->column_bytes;
-    fbc_cut_rows(planes, args->input_width, channel_first);
-}
-
 /* A division takes more than thirty cycles; exact below 2^16. */
 FBC_INLINE uint32_t fbc_third(uint32_t value) {
     return value * 43691u >> 17;
 }
 
-/* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Borders stay zero from unit to
- * unit of a band. Returns the first row of the tile that the planes hold. */
+/* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Returns the first row of the tile
+ * that the planes hold. */
 FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
                                    uint32_t rows, uint8_t *scratch, fbc_planes *planes, fbc_strip_pair pairs[2]) {
     const uint32_t stride = args->stride_height, steps = stride == 1u ? 3u : 2u;
-    const uint32_t all = (rows - 1u) * stride + FBC_DEPTHWISE_KERNEL, row_bytes = 8u * plan->quads; /* of a pair */
-    const int32_t top = (int32_t)(row * stride) - args->pad_top;
-    const uint32_t above = top < 0 ? (uint32_t)-top : 0u; /* of `all` rows, beside the tile */
-    const uint32_t first = (uint32_t)top + above, left = args->input_height - first;
-    const uint32_t inside = left < all - above ? left : all - above;
-    planes->rows = inside;
-    for (uint32_t i = 0; i < 2u; i++) {
-        uint8_t *outer = scratch + i * plan->pair_bytes, *inner = outer + above * row_bytes;
-        planes->to[i] = inner + 4;
-        fbc_clear_words(outer, above * row_bytes >> 2, 4u);
-        fbc_clear_words(inner + inside * row_bytes, (all - above - inside) * row_bytes >> 2, 4u);
-    }
+    const uint32_t all = (rows - 1u) * stride + fbc_strip_costs.kernel, row_bytes = 8u * plan->quads; /* of a pair */
     const uint32_t rounds = stride == 1u ? fbc_third(rows + 2u) : (rows + 1u) >> 1;
     const uint32_t rest = rows + steps - rounds * steps; /* rows of the first round */
     for (uint32_t i = 0; i < 2u; i++) {
@@ -253,7 +153,7 @@ FBC_INLINE uint32_t fbc_begin_band(const fbc_conv_args *args, const fbc_depthwis
         pairs[i].plane_next = 2u * stride - all * row_bytes;
         pairs[i].output_next = 2u * pairs[i].pixel_bytes - rows * pairs[i].row_bytes;
     }
-    return first;
+    return fbc_begin_planes(args, plan, row, all, scratch, planes);
 }
 
 typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
@@ -280,7 +180,7 @@ typedef struct {
 } fbc_depthwise_core;
 
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
-    const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args);
+    const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args, &fbc_strip_costs);
     const fbc_strips_function(*functions)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
     const fbc_strip_kind kind = fbc_choose_kind(args);
     const fbc_fill_function fill = fbc_choose_fill(args);
@@ -304,7 +204,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     const fbc_strips_function first = functions[kind][0], second = functions[kind][1];
     pairs[0].next = first == second ? &pairs[1] : NULL;
     pairs[1].next = NULL;
-    fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + FBC_DEPTHWISE_KERNEL) + 1u,
+    fbc_clear_words(scratch, 4u * ((plan.band_rows - 1u) * args->stride_height + fbc_strip_costs.kernel) + 1u,
                     4u * plan.quads);
     for (uint32_t unit = units.begin; unit < units.end; unit++) {
         if (unit == units.begin || plan.bands > 1u) {
@@ -363,7 +263,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         fbc_depthwise_3x3(arguments, &table); \
     } \
     uint32_t name##_scratch_bytes(const fbc_conv_args *args) { \
-        return fbc_depthwise_scratch_bytes(args); \
+        return fbc_depthwise_scratch_bytes(args, &fbc_strip_costs); \
     }
 
 #endif
