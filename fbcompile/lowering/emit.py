@@ -144,7 +144,7 @@ def _copy_runtime(sources: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) -> dict[str, Any]:
-    values = layer_context(plan.layer, plan.kernel, plan.tiling, name)
+    values = layer_context(plan, name)
     slices = memory.slices_of(index)
     values |= {
         "slices": len(slices),
