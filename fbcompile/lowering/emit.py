@@ -201,4 +201,5 @@ def _network_values(
         "l2_bytes": memory.l2_bytes,
         "weight_bytes": memory.l3_bytes,
         "middle_bytes": max(layer["middle_bytes"] for layer in layers),
+        "channel_first": [layer["name"] for layer in layers if layer["output_channel_first"]],
     }

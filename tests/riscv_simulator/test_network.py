@@ -12,11 +12,12 @@ import pytest
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import IntArray, Network, Tensor
 from fbcompile.lowering.packing import unpack_tensor
+from fbcompile.lowering.program import program_network
 from fbcompile.reference.numpy_interpreter import run_numpy
 from fbcompile.targets.loader import load_target
 from fbcompile.verification.build import Build, build_project
 from fbcompile.verification.gvsoc import find_gvsoc, run_on_gvsoc
-from fbcompile.verification.run import pack_inputs
+from fbcompile.verification.run import pack_inputs, parts_network
 from tests.lowering.conftest import large_weights_network, random_network
 from tests.riscv_simulator.simulator import Copies, Isa, require_riscv_compiler, run_elf
 
@@ -66,6 +67,11 @@ class Compiled:
         return self.expected[output.name][image].reshape(output.channels, output.height, output.width)
 
 
+def _traced(network: Network, project: Path) -> Network:
+    """The network whose tensors the program traces, in their layouts."""
+    return parts_network(program_network(network, project))
+
+
 def _compile(folder: Path, case: str) -> Compiled:
     target_name, seed, cores, l1_bytes = CASES[case]
     require_riscv_compiler()
@@ -81,7 +87,7 @@ def _compile(folder: Path, case: str) -> Compiled:
     work.mkdir()
     (work / "input.bin").write_bytes(pack_inputs(inputs, network.input))
     (work / "weights.bin").write_bytes((project / "hex" / "weights.bin").read_bytes())
-    return Compiled(program, work, network, run_numpy(network, inputs))
+    return Compiled(program, work, _traced(network, project), run_numpy(network, inputs))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -109,7 +115,7 @@ def test_weights_larger_than_l2(tmp_path: Path) -> None:
     inputs = builder.inputs(2)
     (tmp_path / "input.bin").write_bytes(pack_inputs(inputs, network.input))
     (tmp_path / "weights.bin").write_bytes((tmp_path / "c/hex/weights.bin").read_bytes())
-    compiled = Compiled(program, tmp_path, network, run_numpy(network, inputs))
+    compiled = Compiled(program, tmp_path, _traced(network, tmp_path / "c"), run_numpy(network, inputs))
     machines: tuple[MachineOptions, ...] = ({}, {"copies": "immediate"}, {"copies": "random", "seed": 3})
     for options in machines:
         assert run_elf(program, tmp_path, quantum="random", **options).exit_status == 0
