@@ -23,19 +23,6 @@ from fbcompile.verification.build import Build, build_project
 from fbcompile.verification.compare import first_difference
 from fbcompile.verification.run import run_on_host
 
-POINTWISE = {"kernel": (1, 1), "pads": (0,) * 4}
-
-
-def depthwise_network(lowering, height=21, width=19):
-    """A convolution, then depthwise layers of both strides with a pointwise one behind each."""
-    builder = lowering.builder(3, 3, height, width)
-    builder.conv(12)
-    builder.conv(0, depthwise=True)
-    builder.conv(24, **POINTWISE)
-    builder.conv(0, depthwise=True, stride=(2, 2))
-    builder.conv(20, **POINTWISE)
-    return builder
-
 
 def layer_plans(network: Network, target: Target) -> list[LayerPlan]:
     plans = []
@@ -51,7 +38,7 @@ def chosen(network: Network, target: Target) -> tuple[Network, list[LayerPlan]]:
 
 
 def test_what_a_depthwise_layer_reads_is_channel_first(lowering):
-    network, target = depthwise_network(lowering).build(), lowering.target(l1_bytes=60_000, isa="xpulpnn")
+    network, target = lowering.depthwise().build(), lowering.target(l1_bytes=60_000, isa="xpulpnn")
     before = layer_plans(network, target)
     result, plans = choose_layouts(network, before, target)
     assert [plan.layer for plan in plans] == list(result.layers)
@@ -127,7 +114,7 @@ def test_tensors_that_cannot_be_channel_first(lowering, make_network, reader, ob
 
 
 def test_other_layouts_than_hwc_need_kernels_for_them(lowering):
-    network = depthwise_network(lowering).build()
+    network = lowering.depthwise().build()
     result, plans = chosen(network, lowering.target(l1_bytes=60_000))
     assert result == network
     assert plans[1].layout.obstacle == "fbc_depthwise_portable reads HWC"
@@ -135,7 +122,7 @@ def test_other_layouts_than_hwc_need_kernels_for_them(lowering):
 
 def test_what_would_be_slower_stays_hwc(lowering):
     # So wide that tiles have parts of rows: channel-first, each plane of a tile would be a transfer.
-    network = depthwise_network(lowering, 13, 45).build()
+    network = lowering.depthwise(13, 45).build()
     result, plans = chosen(network, lowering.target(l1_bytes=5_000, isa="xpulpnn"))
     assert result == network
     assert plans[1].tiling.column_tiles > 1
@@ -144,7 +131,7 @@ def test_what_would_be_slower_stays_hwc(lowering):
 
 
 def test_a_fused_layer_reads_and_writes_channel_first(lowering, tmp_path):
-    builder = depthwise_network(lowering)
+    builder = lowering.depthwise()
     network = builder.build()
     report = lower(network, lowering.target(l1_bytes=60_000, isa="xpulpnn"), tmp_path / "c")
     assert [len(layer.parts) for layer in report.layers] == [1, 2, 2]
@@ -164,7 +151,7 @@ def test_a_fused_layer_reads_and_writes_channel_first(lowering, tmp_path):
     [((21, 19), 16_000), ((21, 19), 8_000), ((21, 19), 6_500), ((13, 45), 6_500)],
 )
 def test_programs_with_channel_first_tensors_compute_the_same(lowering, size, l1_bytes, tmp_path):
-    builder = depthwise_network(lowering, *size)
+    builder = lowering.depthwise(*size)
     report = lower(builder.build(), lowering.target(l1_bytes=l1_bytes, isa="xpulpnn"), tmp_path / "c")
     read = [layer for layer in report.layers if layer.layout.channel_first]
     assert read
@@ -176,7 +163,7 @@ def test_programs_with_channel_first_tensors_compute_the_same(lowering, size, l1
 @pytest.mark.parametrize("l1_bytes", [12_000, 7_000, 5_000])
 def test_every_tiling_of_channel_first_tensors_computes_the_same(lowering, l1_bytes, tmp_path):
     """Whatever would be faster: also parts of rows, on both sides."""
-    builder = depthwise_network(lowering, 13, 45)
+    builder = lowering.depthwise(13, 45)
     network, target = builder.build(), lowering.target(l1_bytes=l1_bytes, isa="xpulpnn")
     names = [network.layers[i].output.name for i in (0, 2)]
     layers = tuple(with_channel_first(layer, names) for layer in network.layers)
@@ -189,7 +176,7 @@ def test_every_tiling_of_channel_first_tensors_computes_the_same(lowering, l1_by
 
 
 def test_generated_c_says_what_is_channel_first(lowering, tmp_path):
-    network = depthwise_network(lowering).build()
+    network = lowering.depthwise().build()
     report = lower(network, lowering.target(l1_bytes=60_000, isa="xpulpnn"), tmp_path / "c", fuse=False)
     reader = " ".join((tmp_path / "c/src/Layer1.c").read_text().replace("\n *", "").split())
     gain = report.layers[1].layout.gain
