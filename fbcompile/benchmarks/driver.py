@@ -115,7 +115,7 @@ def build_for_pulp_open(folder: Path, compiler: str, isa: str, cores: int, main:
     Raises:
         InternalError: It does not compile without warnings.
     """
-    given = {"MARCH": "rv32imc_zicsr" if isa == "portable" else "rv32im_zicsr", "ISA": isa}
+    given = {"MARCH": "rv32imc_zicsr", "ISA": isa}
     flags = [*make_variable("pulp_open", "PLATFORM_CFLAGS", **given), "-Wconversion", "-Werror"]
     sources = [str(main), *make_variable("pulp_open", "PLATFORM_SOURCES", **given)]
     link = make_variable("pulp_open", "PLATFORM_LDFLAGS", **given)

@@ -240,7 +240,7 @@ def make_target(
         name="test",
         description="A machine for tests",
         isa=isa,
-        march="rv32im_zicsr",
+        march="rv32imc_zicsr",
         gvsoc_target="pulp-open-nn",
         cores=cores,
         l1_bytes=l1_bytes,

@@ -35,6 +35,9 @@ class BlockCost:
         single_block: Per pixel of a block that no run computes.
         single_word: Likewise per word.
         split: Per call if cores share quads.
+        direct: Per call of a pointwise convolution that reads whole words in place.
+        direct_run: Of such a call per run: a part of a quad's groups, or whole quads.
+        direct_quad: And per quad.
         quad: Per quad of pixels.
         run: Per quad or quads that are gathered and multiplied together.
         part: Per further part of a row of the output in it.
@@ -60,6 +63,9 @@ class BlockCost:
     single_block: float = 170
     single_word: float = 16.3
     split: float = 700
+    direct: float = 540
+    direct_run: float = 210
+    direct_quad: float = 101
     quad: float = 55
     run: float = 330
     part: float = 230
@@ -129,6 +135,13 @@ class BlockedKernel(Kernel):
         whole_words = lane_bytes(tile.input_channels, layer.inputs[0].bits) % 4 == 0
         return inside and adjoining and whole_words and layer.inputs[0].bits == self.width
 
+    def is_direct(self, layer: WeightedLayer, tile: Tile) -> bool:
+        """True if the call has the short set-up of ``micro/fbc_conv_direct.h``."""
+        shape = layer.shape
+        one_tap = kernel_size(layer) == (shape.stride_height, shape.stride_width) == (1, 1)
+        whole = tile.output_channels % 4 == 0 and tile.output_height * tile.output_width >= 4
+        return one_tap and whole and self.reads_in_place(layer, tile)
+
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Widened weights of the tile, and four or more columns per core."""
         layer = weighted(layer)
@@ -150,17 +163,20 @@ class BlockedKernel(Kernel):
         pixels, groups = tile.output_height * tile.output_width, -(-tile.output_channels // 4)
         quads = -(-pixels // 4)
         blocks = -(-quads * groups // cores)
-        cycles = cost.call
-        if quads * groups == blocks * cores and blocks % groups == 0:
-            quads = blocks // groups
-        else:  # a core can begin within a quad and end within another
-            quads = min(quads, -(-(blocks - 1) // groups) + 1)
-            cycles += cost.split
-        if pixels < 4 or layer.requantization.wide or layer.output.bits > 8:
+        shared = quads * groups != blocks * cores or blocks % groups != 0
+        # A core that shares quads can begin within one and end within another.
+        quads = min(quads, -(-(blocks - 1) // groups) + 1) if shared else blocks // groups
+        single = pixels < 4 or layer.requantization.wide or layer.output.bits > 8
+        if single:
             per_block = min(4, pixels) * (cost.single_block + cost.single_word * words)
         else:
             per_block = cost.block + cost.word * max(words, 2) + _extra_cycles(layer, cost)
-        cycles += blocks * per_block + quads * cost.quad
+        if self.is_direct(layer, tile) and not single:
+            runs = min(quads, 3) if shared else 1
+            cycles = cost.direct + runs * cost.direct_run + quads * cost.direct_quad
+        else:
+            cycles = cost.call + shared * cost.split + quads * cost.quad
+        cycles += blocks * per_block
         if not self.reads_in_place(layer, tile):
             cycles += self._gather_cycles(layer, tile, quads)
         if layer.weight_bits < self.width:

@@ -32,7 +32,7 @@ FBC_INLINE uint32_t fbc_widen_lanes(uint32_t word, uint32_t part, uint32_t from,
 #define FBC_SRA "0x24"
 #define FBC_SRL "0x20"
 #define FBC_WIDEN_LOOP(bytes, body) \
-    __asm__ volatile(".option push\n" \
+    __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" FBC_WIDEN_LOAD("t0") ".insn i 0x7B, 4, x0, %[words], " bytes \
                                                             "\n" /* lp.setup 0, words, bytes / 2 instructions */ \
                      body ".option pop" \

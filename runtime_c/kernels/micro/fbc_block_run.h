@@ -270,7 +270,7 @@ enum { FBC_RUN_PLAIN_CHANNEL = 9, FBC_RUN_CLAMPED_CHANNEL = 14, FBC_RUN_GENERAL_
 
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile( \
-        ".option push\n" \
+        ".balign 4\n.option push\n" \
         ".option norvc\n" \
         "lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" \
         ".balign 16\n" \

@@ -31,7 +31,7 @@ typedef struct {
 #ifdef FBC_XPULPV2
 #define FBC_COPY_ROWS(body, first, last) \
     __asm__ volatile( \
-        ".option push\n" \
+        ".balign 4\n.option push\n" \
         ".option norvc\n" \
         ".insn i 0x7B, 4, x1, %[rows], " body "\n" /* lp.setup 1, rows, body / 2 instructions */ \
         first last "add %[target], %[target], %[target_skip]\n" \
@@ -71,7 +71,7 @@ FBC_INLINE void fbc_copy_rows(const fbc_rows *rows, uint8_t *target, const uint8
 FBC_INLINE uint8_t *fbc_zero_words(uint8_t *target, uint32_t words) {
 #ifdef FBC_XPULPV2
     if (words > 0u) {
-        __asm__ volatile(".option push\n"
+        __asm__ volatile(".balign 4\n.option push\n"
                          ".option norvc\n"
                          ".insn i 0x7B, 4, x0, %1, 4\n" /* lp.setup 0, words, 2 instructions */
                          ".insn s 0x2B, 2, x0, 4(%0)\n" /* p.sw; a loop has two instructions at least */
@@ -183,7 +183,7 @@ FBC_INLINE void fbc_copy_pictures(uint8_t *target, const uint8_t *source, uint32
                                   uint32_t pixels) {
     const uint8_t *second = source + source_step, *third = second + source_step;
     uint32_t a, b, c, d;
-    __asm__ volatile(".option push\n"
+    __asm__ volatile(".balign 4\n.option push\n"
                      ".option norvc\n"
                      ".insn i 0x7B, 4, x0, %[pixels], 42\n" /* lp.setup 0, pixels, 21 instructions */
                      "lw %[a], 0(%[source])\n"
@@ -226,7 +226,7 @@ FBC_INLINE void fbc_copy_columns(const fbc_rows *rows, uint8_t *target, uint32_t
     if (rows->bytes > 8u && rows->bytes <= 12u) { /* the rows in a hardware loop in that of pixels */
         uint32_t a, b, c;
         __asm__ volatile(
-            ".option push\n"
+            ".balign 4\n.option push\n"
             ".option norvc\n"
             ".insn i 0x7B, 4, x1, %[pixels], 18\n"  /* lp.setup 1, pixels, 9 instructions */
             ".insn i 0x7B, 4, x0, %[rows], 12\n"    /* lp.setup 0, rows, 6 instructions */

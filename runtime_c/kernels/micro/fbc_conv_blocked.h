@@ -11,6 +11,7 @@
 #include "common/fbc_share.h"
 #include "micro/fbc_block_run.h"
 #include "micro/fbc_columns.h"
+#include "micro/fbc_conv_direct.h"
 
 /* Computes a run; a function of its own for each combination of constants, so that the loop over the pixels stays small
  * and is there once. */
@@ -271,16 +272,15 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
     }
 }
 
-FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args,
-                                 fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
+/* `run_blocks` computes blocks; NULL if none can. */
+static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *args, fbc_run_function run_blocks) {
     fbc_conv_call call;
     call.plan = fbc_make_blocked_plan(args, FBC_WIDTH, 1u);
     call.gathering = fbc_make_gathering(args, &call.plan);
     call.weights = call.plan.weight_bytes > 0u ? args->scratch : args->weights;
     call.columns = (uint8_t *)args->scratch + call.plan.weight_bytes + fbc_core_id() * call.plan.core_bytes;
     fbc_prepare_run(&call.run, args, &call.plan);
-    const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
-    call.run_blocks = kind == FBC_RARE || call.plan.pixels < 4u ? NULL : choose_run(args, kind);
+    call.run_blocks = call.plan.pixels < 4u ? NULL : run_blocks;
     const uint32_t groups = call.plan.groups;
     const fbc_range blocks = fbc_core_range(((call.plan.pixels + 3u) >> 2) * groups);
     uint32_t quad = blocks.begin / groups, left = blocks.end - blocks.begin;
@@ -305,6 +305,16 @@ FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args,
         left -= end;
         quad++;
     }
+}
+
+FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args,
+                                 fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
+    const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
+    if (kind != FBC_RARE && fbc_conv_is_direct(args, FBC_WIDTH)) {
+        fbc_conv_direct(args, FBC_WIDTH, choose_run(args, kind));
+        return;
+    }
+    fbc_conv_gathered(args, kind == FBC_RARE ? NULL : choose_run(args, kind));
 }
 
 #endif

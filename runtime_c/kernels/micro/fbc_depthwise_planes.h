@@ -29,7 +29,7 @@ FBC_INLINE void fbc_cut_rows(fbc_planes *planes, uint32_t width, uint32_t channe
     const uint32_t rest = width & 3u;
     planes->whole = width >> 2;
     planes->mask = (1u << 8u * rest) - 1u;
-    for (uint32_t i = 0; i < 3u; i++) {
+    for (uint32_t i = 0; rest != 0u && i < 3u; i++) {
         planes->tail[i] = channel_first != 0u || i + 1u < rest ? (i + 1u) * planes->spread : 0u;
     }
 }
@@ -102,7 +102,7 @@ FBC_INLINE void fbc_cut_rows(fbc_planes *planes, uint32_t width, uint32_t channe
 #define FBC_PLANES_NO_MASK(w, x, y, z) ""
 
 #define FBC_PLANES_ASM(load, count, masking, w, x, y, z) \
-    __asm__ volatile(".option push\n" \
+    __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" \
                      ".insn i 0x7B, 4, x0, %[rows], 2 * (" #count ")\n" /* lp.setup 0 */ \
                      load masking(w, x, y, z) FBC_PLANES_STORES(w, x, y, z) ".option pop" \
@@ -181,7 +181,7 @@ FBC_INLINE void fbc_clear_words(uint8_t *words, uint32_t count, uint32_t step) {
         return;
     }
 #ifdef FBC_XPULPV2
-    __asm__ volatile(".option push\n"
+    __asm__ volatile(".balign 4\n.option push\n"
                      ".option norvc\n"
                      ".insn i 0x7B, 4, x0, %[count], 2\n"          /* lp.setup 0 */
                      ".insn r 0x2B, 6, 0, %[step], %[words], x0\n" /* p.sw */

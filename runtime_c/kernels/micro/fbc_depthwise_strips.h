@@ -255,7 +255,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
     "sll s0, s0, t6\n sll s1, s1, t6\n sll s2, s2, t6\n sll s3, s3, t6\n sll s4, s4, t6\n sll s5, s5, t6\n"
 
 #define FBC_STRIP_ASM(is_signed, stride, kind, store) \
-    __asm__ volatile(".option push\n" \
+    __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" \
                      "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n" \
                      "7: mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride FBC_STRIP_ADDENDS_##kind \

@@ -81,7 +81,7 @@ FBC_INLINE uint32_t fbc_sign_offset(uint32_t bits, uint32_t is_signed) {
 #define FBC_FOUR_FLIP_1_B "xor %[b], %[b], %[signs_b]\n"
 
 #define FBC_FOUR_LOOP(instructions) \
-    ".option push\n .option norvc\n .insn i 0x7B, 4, x0, %[fours], 2*(" instructions ")\n"
+    ".balign 4\n .option push\n .option norvc\n .insn i 0x7B, 4, x0, %[fours], 2*(" instructions ")\n"
 
 #define FBC_FOUR_ADD_LANE(bits_a, bits_b, index, sum) \
     "mv " sum ", %[addend]\n" FBC_FOUR_LANE_##bits_a##_##index("%[t]", "%[a]") \

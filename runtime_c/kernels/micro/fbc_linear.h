@@ -30,7 +30,7 @@ FBC_INLINE void fbc_dot_8x1(uint32_t bits, uint32_t is_signed, uint32_t macload,
     const uint8_t *second = weights + group_bytes;
     if (macload) {
         __asm__ volatile(
-            ".option push\n"
+            ".balign 4\n.option push\n"
             ".option norvc\n" FBC_LINEAR_MLDOT("x0", "%[w]", 16) FBC_LINEAR_MLDOT("x0", "%[w]", 18)
                 FBC_LINEAR_MLDOT("x0", "%[w]", 20) FBC_LINEAR_MLDOT("x0", "%[w]", 22) FBC_LINEAR_MLDOT(
                     "x0", "%[p]", 8) ".insn i 0x7B, 4, x0, %[words], 18\n" /* lp.setup 0, words, 9 instructions */
@@ -48,7 +48,7 @@ FBC_INLINE void fbc_dot_8x1(uint32_t bits, uint32_t is_signed, uint32_t macload,
               [sign] "i"(is_signed ? 0x7C : 0x6C)
             : "memory");
     } else {
-        __asm__ volatile(".option push\n"
+        __asm__ volatile(".balign 4\n.option push\n"
                          ".option norvc\n"
                          ".insn i 0x7B, 4, x0, %[words], 34\n" /* lp.setup 0, words, 17 instructions */
                          FBC_LINEAR_LOAD("t0", "%[p]") FBC_LINEAR_FOUR("%[s0]", "%[s1]", "%[s2]", "%[s3]", "%[w]")
@@ -67,7 +67,7 @@ FBC_INLINE void fbc_dot_one_group(uint32_t bits, uint32_t is_signed, uint32_t ma
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     if (macload) {
         __asm__ volatile(
-            ".option push\n"
+            ".balign 4\n.option push\n"
             ".option norvc\n" FBC_LINEAR_MLDOT("x0", "%[w]", 16) FBC_LINEAR_MLDOT("x0", "%[w]", 18)
                 FBC_LINEAR_MLDOT("x0", "%[w]", 20) FBC_LINEAR_MLDOT("x0", "%[w]", 22) FBC_LINEAR_MLDOT(
                     "x0", "%[p]", 8) ".insn i 0x7B, 4, x0, %[words], 10\n" /* lp.setup 0, words, 5 instructions */
@@ -83,7 +83,7 @@ FBC_INLINE void fbc_dot_one_group(uint32_t bits, uint32_t is_signed, uint32_t ma
             : "memory");
     } else {
         __asm__ volatile(
-            ".option push\n"
+            ".balign 4\n.option push\n"
             ".option norvc\n"
             ".insn i 0x7B, 4, x0, %[words], 18\n" /* lp.setup 0, words, 9 instructions */
             FBC_LINEAR_LOAD("t0", "%[p]") FBC_LINEAR_FOUR("%[s0]", "%[s1]", "%[s2]", "%[s3]", "%[w]") ".option pop"

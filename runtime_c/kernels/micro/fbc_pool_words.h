@@ -41,7 +41,7 @@ FBC_INLINE uint32_t fbc_load_word(const uint8_t *address) {
 #define FBC_POOL_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", %[input], %[step]\n" /* p.lw, then one pixel on */
 /* Two nested hardware loops around the instructions for one tap. */
 #define FBC_MAX_LOOPS(instructions, body) \
-    ".option push\n .option norvc\n" \
+    ".balign 4\n .option push\n .option norvc\n" \
     ".insn i 0x7B, 4, x1, %[rows], 2 * (" #instructions " + 2)\n" \
     ".insn i 0x7B, 4, x0, %[columns], 2 * " #instructions "\n" body "add %[input], %[input], %[skip]\n" \
     ".option pop"
@@ -158,7 +158,8 @@ FBC_INLINE uint32_t fbc_sum_pixels(uint32_t bits) {
 #define FBC_SUM_ADD(sum, word) ".insn r 0x57, %[add], 0x00, " sum ", " sum ", " word "\n"
 #define FBC_SUM_SHIFT(to, word, half) ".insn r 0x57, %[srl], 0x20, " to ", " word ", " half "\n"
 #define FBC_SUM_LOOP(instructions, body) \
-    ".option push\n .option norvc\n .insn i 0x7B, 4, x0, %[pixels], 2 * (" #instructions ")\n" body ".option pop"
+    ".balign 4\n .option push\n .option norvc\n .insn i 0x7B, 4, x0, %[pixels], 2 * (" #instructions ")\n" body \
+    ".option pop"
 #define FBC_SUM_FORM(bits) [add] "i"((bits) == 8u ? 0 : 1), [srl] "i"((bits) == 8u ? 6 : 7)
 #define FBC_SUM_OPERANDS [pixels] "r"(pixels), [step] "r"(step), [signs] "r"(signs)
 #define FBC_SUM_FLIP_0(word) ""

@@ -98,7 +98,7 @@ FBC_INLINE void fbc_copy_bytes(uint8_t *target, const uint8_t *source, uint32_t 
     const uint32_t pairs = bytes >> 3;
     uint32_t first, second;
     if (pairs > 0u) {
-        __asm__ volatile(".option push\n"
+        __asm__ volatile(".balign 4\n.option push\n"
                          ".option norvc\n"
                          ".insn i 0x7B, 4, x0, %4, 8\n" /* lp.setup 0, pairs, 4 instructions */
                          ".insn i 0x0B, 2, %2, %1, 4\n" /* p.lw */

@@ -12,5 +12,5 @@ PLATFORM_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -ffreestanding -fbuiltin -fno-tr
   -ffunction-sections -fdata-sections $(PULP_ARCH) $(PULP_ISA_$(ISA)) -I$(RUNTIME)/include -I$(RUNTIME)/kernels \
   -I$(RUNTIME)/platform/pulp_open/libc
 # Layer functions only start transfers and kernels: small code matters more there than fast code.
-PLATFORM_LAYER_CFLAGS := -Os -march=$(patsubst rv32im_%,rv32imc_%,$(MARCH))
+PLATFORM_LAYER_CFLAGS := -Os
 PLATFORM_LDFLAGS = $(PULP_ARCH) -nostdlib -static -Wl,--gc-sections -Wl,--no-warn-rwx-segments -T $(RUNTIME)/platform/pulp_open/link.ld $(PULP_LIBGCC)
