@@ -54,6 +54,7 @@ def layer_context(plan: LayerPlan, name: str) -> dict[str, Any]:
         "copies": _Copies({buffer.name: buffer.copies for buffer in tiling.buffers}),
         "has_scratch": tiling.buffer("scratch") is not None,
         "double_buffer": tiling.double_buffer,
+        "late": tiling.late,
         "tiles": tiling.tiles,
         "tile_rows": tiling.rows,
         "tile_columns": tiling.columns,
@@ -110,6 +111,8 @@ def _comment(layer: Layer, name: str) -> str:
 def _plan_lines(plan: LayerPlan) -> list[str]:
     tiling = plan.tiling
     buffering = "double buffered" if tiling.double_buffer and tiling.tiles > 1 else "single buffered"
+    if tiling.late:
+        buffering += f" but for the {tiling.late}"
     order = tiling.loop_order.replace("_", " ")
     cycles = tiling.cycles
     kernels = " and ".join(plan.kernel.functions)

@@ -15,6 +15,9 @@ from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
+OPERANDS = ("", "input", "weights")
+"""What a tile loads; the first stands for none."""
+
 TILE_CYCLES = 460.0
 """Cycles of core 0 per tile beside kernel and transfers: next position, transfers, arguments.
 
@@ -28,6 +31,12 @@ COPY_CYCLES = 66.0
 """Of core 0 per transfer beyond one an operand and tile: slices of pixels of parts of rows are one a row."""
 CONTENTION = 0.05
 """Cycles that the kernels lose per cycle of transfers: the DMA takes L1 banks from the cores."""
+
+
+_BUFFERING = ((True, 0), (False, 0), (True, OPERANDS.index("input")), (True, OPERANDS.index("weights")))
+"""Whether transfers overlap compute, and the operand that comes late."""
+_NEVER_FITS = 1 << 40
+"""L1 bytes of combinations that are not offered."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +70,12 @@ class Candidates:
         channels: Output channels of a full tile.
         weight_stationary: Loop order.
         double_buffer: Whether transfers overlap compute.
+        late: Of these, the operand that has one place all the same, so that it is loaded when the tile before
+            is computed: an index of ``OPERANDS``, 0 if none.
         tiles: Number of tiles.
         outer: Number of steps that load both operands.
-        every_load: DMA cycles of what each step loads.
-        outer_load: DMA cycles that such a step loads on top.
+        every_load: DMA cycles of what each step loads: ahead, if double buffered, and late.
+        outer_load: DMA cycles that such a step loads on top, likewise.
         store: DMA cycles of one tile's output.
         overhead: Cycles of all tiles beside compute and DMA.
         l1_bytes: L1 bytes without scratch.
@@ -78,10 +89,11 @@ class Candidates:
     channels: Integers
     weight_stationary: npt.NDArray[np.bool_]
     double_buffer: npt.NDArray[np.bool_]
+    late: Integers
     tiles: Numbers
     outer: Numbers
-    every_load: Numbers
-    outer_load: Numbers
+    every_load: tuple[Numbers, Numbers]
+    outer_load: tuple[Numbers, Numbers]
     store: Numbers
     overhead: Numbers
     l1_bytes: Integers
@@ -103,13 +115,18 @@ class Candidates:
         return float(self._total(index, compute))
 
     def _total(self, at: Any, compute: float) -> Any:
-        tiles, outer = self.tiles[at], self.outer[at]
-        every, extra, store = self.every_load[at], self.outer_load[at], self.store[at]
+        tiles, outer, store = self.tiles[at], self.outer[at], self.store[at]
+        every, late_every = (cycles[at] for cycles in self.every_load)
+        extra, late_extra = (cycles[at] for cycles in self.outer_load)
         step = compute / tiles
-        first, last = every + extra, np.where(tiles > 1, np.maximum(step, store), step) + store
+        first = every + extra + late_every + late_extra
+        last = np.where(tiles > 1, np.maximum(step, store), step) + store
         steady = (outer - 1) * np.maximum(step, np.maximum(every + extra, store))
         steady = steady + (tiles - outer) * np.maximum(step, np.maximum(every, store))
-        serial = compute + tiles * (every + store) + outer * extra
+        # What comes late waits for the store too.
+        for loads, cycles in ((tiles - 1, late_every), (outer - 1, late_extra)):
+            steady = steady + np.where(cycles > 0, loads * np.maximum(cycles, store), 0.0)
+        serial = compute + tiles * (every + late_every + store) + outer * (extra + late_extra)
         return np.where(self.double_buffer[at], first + steady + last, serial) + self.overhead[at]
 
     def order(self, bounds: Numbers, l1_bytes: int) -> list[int]:
@@ -169,6 +186,7 @@ class _Grid:
         pick: Index of each candidate's channel size.
         stationary: True if weights are the outer loop.
         double: True if double buffered.
+        late: The operand that is not, nevertheless: an index of ``OPERANDS``.
     """
 
     geometry: LayerGeometry
@@ -179,6 +197,7 @@ class _Grid:
     pick: Integers
     stationary: npt.NDArray[np.bool_]
     double: npt.NDArray[np.bool_]
+    late: Integers
 
     @property
     def spatial(self) -> Numbers:
@@ -211,6 +230,12 @@ class _Operand:
         """Cycles if moved for every tile, and cycles if moved for some; one of both is 0."""
         always = self.loads == tiles
         return np.where(always, self.cycles, 0.0), np.where(always, 0.0, self.cycles)
+
+
+def _ahead_and_late(grid: _Grid, source: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
+    """Cycles of loading both operands: of those that are loaded ahead, and of the one that comes late."""
+    late = np.choose(grid.late, (np.zeros_like(source), source, weights))
+    return source + weights - late, late
 
 
 def candidate_costs(
@@ -247,9 +272,16 @@ def candidate_costs(
     source = _input_operand(grid, dma)
     weights = _weight_operand(grid, dma, all_weights[grid.pick])
     target = _output_operand(grid, dma)
-    every, extra = (a + b for a, b in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True))
+    every, extra = (
+        _ahead_and_late(grid, *pair)
+        for pair in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True)
+    )
     sizes = _buffer_sizes(grid, channels, source, weight_sizes[grid.pick])
     used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
+    # One operand late is a case of its own only if both are moved several times.
+    used[(grid.late > 0) & ((source.loads == 1) | (grid.counts[2] == 1) | (weights.cycles == 0))] = (
+        _NEVER_FITS
+    )
     resident = kernel.resident_bytes(layer)
     traffic = sum(
         (operand.loads * operand.bytes for operand in (source, weights, target)),
@@ -262,6 +294,7 @@ def candidate_costs(
         channels=grid.sizes[2],
         weight_stationary=grid.stationary,
         double_buffer=grid.double,
+        late=grid.late,
         tiles=grid.tiles,
         outer=np.where(grid.stationary, grid.counts[2], grid.spatial),
         every_load=every,
@@ -293,7 +326,7 @@ def _grid(
 ) -> _Grid:
     rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
     r, k, c, order, buffering = np.indices(
-        (len(rows), len(columns), len(channels), len(stationary), 2)
+        (len(rows), len(columns), len(channels), len(stationary), len(_BUFFERING))
     ).reshape(5, -1)
     row_tiles, row_sum, row_largest = _axis_numbers(geometry.rows, rows)
     column_tiles, column_sum, column_largest = _axis_numbers(geometry.columns, columns)
@@ -307,7 +340,8 @@ def _grid(
         input_columns=(column_sum[k], column_largest[k]),
         pick=c,
         stationary=np.array(stationary)[order],
-        double=buffering == 0,
+        double=np.array([double for double, _ in _BUFFERING])[buffering],
+        late=np.array([late for _, late in _BUFFERING])[buffering],
     )
 
 
@@ -379,10 +413,11 @@ def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
 def _buffer_sizes(
     grid: _Grid, channels: list[int], source: _Operand, weights: Integers
 ) -> dict[str, tuple[Integers, Integers]]:
-    """Bytes and copies of each L1 buffer: two copies of what is moved more than once, if double buffered."""
+    """Bytes and copies of each L1 buffer: two of what is moved several times, if double buffered, not late."""
 
-    def copies(moves: Numbers) -> Integers:
-        return np.where(grid.double & (moves > 1), 2, 1)
+    def copies(moves: Numbers, operand: str) -> Integers:
+        late = grid.late == OPERANDS.index(operand) if operand else np.zeros_like(grid.double)
+        return np.where(grid.double & (moves > 1) & ~late, 2, 1)
 
     geometry = grid.geometry
     pixels = (grid.input_rows[1] * grid.input_columns[1]).astype(np.int64)
@@ -391,9 +426,9 @@ def _buffer_sizes(
     sizes: dict[str, tuple[Integers, Integers]] = {}
     for number, tensor in enumerate(geometry.inputs):
         pixel = tensor.pixel_bytes if geometry.family == "pixelwise" else input_slices
-        sizes[f"input_{number}"] = (pixels * pixel, copies(source.loads))
-    sizes["output"] = (grid.sizes[0] * grid.sizes[1] * output_slices, copies(grid.tiles))
-    sizes["weights"] = (weights, copies(grid.counts[2]))
+        sizes[f"input_{number}"] = (pixels * pixel, copies(source.loads, "input"))
+    sizes["output"] = (grid.sizes[0] * grid.sizes[1] * output_slices, copies(grid.tiles, ""))
+    sizes["weights"] = (weights, copies(grid.counts[2], "weights"))
     return sizes
 
 

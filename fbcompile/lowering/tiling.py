@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.kernels import Kernel, Tile, weight_block
 from fbcompile.lowering.network import ConcatLayer, Layer
-from fbcompile.lowering.tile_cost import Candidates, DmaCost, candidate_costs
+from fbcompile.lowering.tile_cost import OPERANDS, Candidates, DmaCost, candidate_costs
 from fbcompile.lowering.tile_geometry import (
     GUARD_BYTES,
     Axis,
@@ -91,6 +91,7 @@ class LayerTiling:
         channels: Output channels of a full tile.
         loop_order: ``weight_stationary``: channels are the outer loop; else they are the inner one.
         double_buffer: True if the next tile is loaded while this one is computed.
+        late: ``input`` or ``weights``, if that one is loaded behind the computation all the same; or empty.
         buffers: L1 layout.
         l1_bytes: Bytes of L1 used, guards included.
         cycles: Prediction.
@@ -107,6 +108,7 @@ class LayerTiling:
     channels: int
     loop_order: LoopOrder
     double_buffer: bool
+    late: str
     buffers: tuple[L1Buffer, ...]
     l1_bytes: int
     cycles: PredictedCycles
@@ -335,6 +337,7 @@ def _describe(
         channels=channels,
         loop_order="weight_stationary" if candidates.weight_stationary[index] else "activation_stationary",
         double_buffer=bool(candidates.double_buffer[index]),
+        late=OPERANDS[candidates.late[index]],
         buffers=tuple(buffers),
         l1_bytes=offset,
         cycles=PredictedCycles(compute, max(total - compute - overhead, 0.0), overhead),

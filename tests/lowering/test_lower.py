@@ -101,6 +101,28 @@ def test_random_networks_equal_the_reference(seed, slack, options, lowering, mak
     assert differences(tmp_path / "c", network, x, trace) == []
 
 
+@pytest.mark.parametrize("late", ["input", "weights"])
+def test_an_operand_with_one_place_is_loaded_when_it_is_free(late, lowering, make, tmp_path):
+    builder = lowering.builder(5, 48, 9, 9)
+    builder.conv(40, (1, 1), pads=(0,) * 4)
+    builder.conv(36, (3, 3))
+    network = builder.build()
+
+    def late_operands(l1_bytes: int) -> list[str]:
+        target = lowering.target(l1_bytes=l1_bytes, dma_bytes_per_cycle=0.2)
+        return [tile_layer(layer, choose_kernel(layer, target), target).late for layer in network.layers]
+
+    first = smallest_l1(network, lowering)
+    l1_bytes = next(size for size in range(first, 6 * first, 40) if late in late_operands(size))
+    lower(network, lowering.target(l1_bytes=l1_bytes, dma_bytes_per_cycle=0.2), tmp_path / "c")
+    assert "load_late" in "".join(path.read_text() for path in (tmp_path / "c/src").glob("*.c"))
+    shutil.copyfile(LATE_COPIES, tmp_path / "c/late_copies.c")
+    make(tmp_path / "c", "host", "SANITIZE=1", "PLATFORM_SOURCES=late_copies.c")
+    x = builder.inputs(2)
+    trace = run_program(tmp_path / "c", "build/host_sanitize/network", network, x, tmp_path / "run")
+    assert differences(tmp_path / "c", network, x, trace) == []
+
+
 def mixed_network(lowering):
     builder = lowering.builder(5, 3, 18, 22)
     builder.conv(16, stride=(2, 2), pads=(0, 0, 1, 1))
@@ -118,7 +140,7 @@ def mixed_network(lowering):
 def test_many_tiles_in_every_direction(lowering, make, tmp_path):
     builder = mixed_network(lowering)
     network = builder.build()
-    report = lower(network, lowering.target(l1_bytes=1300, dma_bytes_per_cycle=0.01), tmp_path / "c")
+    report = lower(network, lowering.target(l1_bytes=1400, dma_bytes_per_cycle=0.5), tmp_path / "c")
     tiled = [layer for layer in report.layers if layer.tiles > 3]
     assert len(tiled) >= 3
     assert {layer.double_buffer for layer in tiled} == {True, False}
