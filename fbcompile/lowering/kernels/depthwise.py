@@ -98,7 +98,7 @@ class DepthwiseKernel(Kernel):
     strip: float = 10
     quad: float = 54
     quad_row: tuple[float, float] = (17, 7.4)
-    same_bank: tuple[float, float] = (8, 3)
+    same_bank: tuple[float, float] = (10, 3)
     output: tuple[float, float] = (9.33, 10.94)
     folded: tuple[float, float] = (431, 1.16)
     clamped: float = 2.4
