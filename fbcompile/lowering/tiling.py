@@ -207,6 +207,16 @@ class _Search:
 
         Rests and tiles at the border count too: a kernel may cut a smaller tile otherwise, and need more.
         """
+        key = (rows, columns, channels)
+        if key not in self._own_buffers:
+            self._own_buffers[key] = self._largest_buffers(*key)
+        return self._own_buffers[key]
+
+    @functools.cached_property
+    def _own_buffers(self) -> dict[tuple[int, int, int], dict[str, int]]:
+        return {}
+
+    def _largest_buffers(self, rows: int, columns: int, channels: int) -> dict[str, int]:
         cores = self.target.cores
         largest: dict[str, int] = {}
         for tile in self._tiles(rows, columns, channels):
@@ -284,7 +294,7 @@ def tile_layer(
 def _best(
     search: _Search, candidates: Candidates, l1_bytes: int
 ) -> tuple[tuple[int, float, float] | None, int]:
-    """Index, cycles and compute cycles of the best candidate; and the least bytes any needs."""
+    """Index, cycles with price, and compute cycles of the best candidate; and the least bytes any needs."""
     geometry = search.geometry
     whole = search.layer_cycles(
         geometry.rows.output_size, geometry.columns.output_size, geometry.output.channels
@@ -329,6 +339,7 @@ def _describe(
         buffers.append(L1Buffer(name, offset, padded_bytes(size) - GUARD_BYTES, copies))
         offset += padded_bytes(size) * copies
     overhead = float(candidates.overhead[index])
+    waits = total - float(candidates.price[index]) - compute - overhead
     return LayerTiling(
         layer=search.layer.name,
         geometry=search.geometry,
@@ -340,7 +351,7 @@ def _describe(
         late=OPERANDS[candidates.late[index]],
         buffers=tuple(buffers),
         l1_bytes=offset,
-        cycles=PredictedCycles(compute, max(total - compute - overhead, 0.0), overhead),
+        cycles=PredictedCycles(compute, max(waits, 0.0), overhead),
         traffic_bytes=int(candidates.traffic_bytes[index]),
         once_bytes=_once_bytes(search.layer, search.kernel),
         gap=max(0.0, (total - candidates.bound) / total) if total > 0 else 0.0,

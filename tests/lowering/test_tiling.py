@@ -11,7 +11,7 @@ from fbcompile.errors import DoesNotFitError
 from fbcompile.latency.key import LayerShape
 from fbcompile.lowering.kernels import Kernel, Tile, choose_kernel, weight_block
 from fbcompile.lowering.network import with_channel_first
-from fbcompile.lowering.tile_cost import DmaCost, balanced_sizes, candidate_costs
+from fbcompile.lowering.tile_cost import TRANSFER_PRICE, DmaCost, balanced_sizes, candidate_costs
 from fbcompile.lowering.tile_geometry import Axis, layer_geometry, padded_bytes
 from fbcompile.lowering.tiling import LayerTiling, channel_granule, tile_layer
 
@@ -273,16 +273,31 @@ def test_compute_is_the_sum_over_tiles(lowering):
     assert tiling.cycles.compute == pytest.approx(exact_cost(tiling, layer, Listing(), target))
 
 
-def test_more_memory_is_never_slower(lowering):
+def test_more_memory_is_never_worse(lowering):
     builder = lowering.builder(1, 32, 28, 28)
     builder.conv(96)
-    layer = builder.layers[0]
-    cycles = []
+    layer, rate = builder.layers[0], 0.2
+    costs = []
     for l1_bytes in (4_000, 8_000, 16_000, 32_000, 64_000):
-        target = lowering.target(l1_bytes=l1_bytes, dma_bytes_per_cycle=0.2)
-        cycles.append(tile_layer(layer, choose_kernel(layer, target), target).cycles.total)
-    assert cycles == sorted(cycles, reverse=True)
-    assert cycles[-1] < cycles[0]
+        target = lowering.target(l1_bytes=l1_bytes, dma_bytes_per_cycle=rate)
+        tiling = tile_layer(layer, choose_kernel(layer, target), target)
+        costs.append(tiling.cycles.total + TRANSFER_PRICE * tiling.traffic_bytes / rate)
+    assert costs == sorted(costs, reverse=True)
+    assert costs[-1] < costs[0]
+
+
+def test_bytes_move_again_only_if_that_spares_more_than_their_price(lowering, monkeypatch):
+    builder = lowering.builder(1, 512, 14, 14)
+    builder.conv(512, (1, 1), pads=(0,) * 4)
+    layer, target = builder.layers[0], lowering.target(l1_bytes=55_296, cores=8, isa="xpulpnn")
+    kernel = choose_kernel(layer, target)
+    tiling = tile_layer(layer, kernel, target)
+    monkeypatch.setattr("fbcompile.lowering.tile_cost.TRANSFER_PRICE", 0.0)
+    free = tile_layer(layer, kernel, target)
+    spared = tiling.cycles.total - free.cycles.total
+    moved = free.traffic_bytes - tiling.traffic_bytes
+    assert moved > 0
+    assert 0 <= spared <= TRANSFER_PRICE * moved / target.dma.bytes_per_cycle
 
 
 def test_slow_dma_is_overlapped(lowering):
