@@ -107,9 +107,8 @@ class Case:
 
     def runs_with(self, kernel: Kernel) -> bool:
         """True if the kernel knows the layouts of the case."""
-        spec = self.spec
-        takes = kernel.takes_channel_first or not spec.input_channel_first
-        return takes and (kernel.writes_channel_first or not spec.output_channel_first)
+        takes = kernel.takes_channel_first or not self.layer.inputs[0].channel_first
+        return takes and (kernel.writes_channel_first or not self.layer.output.channel_first)
 
 
 def _sign(signed: bool | None) -> str:
@@ -131,8 +130,8 @@ def whole_tile(case: Case) -> Tile:
         y.height,
         y.width,
         y.channels,
-        input_channel_first=case.spec.input_channel_first,
-        output_channel_first=case.spec.output_channel_first,
+        input_channel_first=x.channel_first,
+        output_channel_first=y.channel_first,
     )
 
 
@@ -144,14 +143,14 @@ def make_case(spec: CaseSpec) -> Case:
     """
     shape, rng = spec.shape, np.random.default_rng(zlib.crc32(spec.name.encode()))
     size = (shape.input_channels, shape.input_height, shape.input_width)
-    source = Tensor("x", *size, spec.activation_bits, spec.activation_signed, 1.0)
+    source = Tensor("x", *size, spec.activation_bits, spec.activation_signed, 1.0, spec.input_channel_first)
     signed = bool(rng.integers(2)) or spec.output_bits == 32
     if spec.output_signed is not None:
         signed = spec.output_signed
     if shape.op == "max_pool" or spec.data == "identity":
         signed = spec.activation_signed
     size = (shape.output_channels, shape.output_height, shape.output_width)
-    target = Tensor("y", *size, spec.output_bits, signed, 1.0)
+    target = Tensor("y", *size, spec.output_bits, signed, 1.0, spec.output_channel_first)
     x = _draw(rng, source, spec.data)
     if shape.op in ("conv", "depthwise", "linear"):
         return _weighted_case(rng, spec, source, target, x)

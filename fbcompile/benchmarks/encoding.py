@@ -20,7 +20,6 @@ from fbcompile.lowering.network import (
     AddLayer,
     AveragePoolLayer,
     ConcatLayer,
-    IntArray,
     Layer,
     Requantization,
     WeightedLayer,
@@ -77,17 +76,10 @@ def decode_results(data: bytes, count: int) -> list[Result]:
     return results
 
 
-def pack_activation(array: IntArray, bits: int, *, channel_first: bool) -> bytes:
-    """Packs an activation tile (C, H, W); channel-first: each plane into whole bytes."""
-    if channel_first:
-        return pack_lanes(array.reshape(len(array), -1), bits).tobytes()
-    return pack_tensor(array, bits)
-
-
 def expected_output(case: Case) -> bytes:
     """The right output as the kernel stores it."""
-    channel_first = case.spec.output_channel_first
-    return pack_activation(case.expected, case.layer.output.bits, channel_first=channel_first)
+    output = case.layer.output
+    return pack_tensor(case.expected, output.bits, channel_first=output.channel_first)
 
 
 def _initial_output(case: Case) -> bytes:
@@ -112,7 +104,7 @@ def _operands(case: Case, kernel: Kernel) -> list[bytes]:
     """Input, second input, weights, scale, addend, initial output."""
     layer = case.layer
     packed = [
-        pack_activation(x, tensor.bits, channel_first=case.spec.input_channel_first)
+        pack_tensor(x, tensor.bits, channel_first=tensor.channel_first)
         for x, tensor in zip(case.inputs, layer.inputs, strict=True)
     ]
     packed += [b""] * (2 - len(packed))
@@ -172,8 +164,8 @@ def _scalars(case: Case) -> list[int]:
         window, weight_bits = kernel_size(layer), layer.weight_bits
     sizes = [x.height, x.width, x.channels, y.height, y.width, y.channels, *window]
     strides = [shape.stride_height, shape.stride_width, shape.pad_top, shape.pad_left]
-    layouts = [case.spec.input_channel_first, case.spec.output_channel_first]
-    return [*head, *sizes, *strides, x.bits, x.signed, weight_bits, y.bits, *layouts]
+    bits = [x.bits, x.signed, weight_bits, y.bits]
+    return [*head, *sizes, *strides, *bits, x.channel_first, y.channel_first]
 
 
 def _requantization_scalars(r: Requantization) -> list[int]:

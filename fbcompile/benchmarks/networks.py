@@ -39,7 +39,9 @@ class LayerTimes:
         macs: Multiply-accumulates.
         cycles: Simulated.
         predicted: What the tiler predicted, waits for L3 included.
-        by_table: By the latency table's measured row and the predicted wait for L3; None without such a row.
+        by_table: By the latency table's measured row, less what the tiler predicts that fusion and
+            channel-first tensors spare (rows are of single layers with HWC tensors), and the predicted wait
+            for L3; None without such a row.
     """
 
     name: str

@@ -46,12 +46,12 @@ def _latency_line(state: RunState, rows: list[LayerRow]) -> str:
         "all rows measured" if modelled == 0 else f"{modelled} of {len(rows)} rows modelled, not measured"
     )
     spared = 0.0 if state.lowering is None else state.lowering.spared_cycles
-    fused = f"; fused layers spare about {spared:,.0f} of them" if spared > 0 else ""
+    less = f"; fusion and layouts spare about {spared:,.0f} of them" if spared > 0 else ""
     change = f", {100 * (cycles / eight - 1):+.1f} % against 8 bit" if eight else ""
     milliseconds = 1e3 * cycles / state.target.clock_hz
     return (
         f"latency   {cycles:,.0f} cycles predicted on {state.target.name} "
-        f"({milliseconds:.2f} ms at {state.target.clock_hz / 1e6:.0f} MHz){change}; {measured}{fused}"
+        f"({milliseconds:.2f} ms at {state.target.clock_hz / 1e6:.0f} MHz){change}; {measured}{less}"
     )
 
 

@@ -34,7 +34,7 @@ class LayerLatency:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkLatency:
-    """Predicted latency of a network; reads of weights from L3 are not in it.
+    """Predicted latency of a network, layer by layer with HWC tensors; reads from L3 are not in it.
 
     Attributes:
         layers: In graph order.

@@ -144,7 +144,7 @@ def _copy_runtime(sources: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) -> dict[str, Any]:
-    values = layer_context(plan.layer, plan.kernel, plan.tiling, name)
+    values = layer_context(plan, name)
     slices = memory.slices_of(index)
     values |= {
         "slices": len(slices),
@@ -201,4 +201,5 @@ def _network_values(
         "l2_bytes": memory.l2_bytes,
         "weight_bytes": memory.l3_bytes,
         "middle_bytes": max(layer["middle_bytes"] for layer in layers),
+        "channel_first": [layer["name"] for layer in layers if layer["output_channel_first"]],
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fbcompile.lowering.emit_copies import copy_values, trace_copy
 from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
+from fbcompile.lowering.layer_plan import LayerPlan
 from fbcompile.lowering.names import c_comment
 from fbcompile.lowering.network import (
     AddLayer,
@@ -21,26 +23,31 @@ from fbcompile.lowering.tiling import LayerTiling
 
 
 def tensor_comment(tensor: Tensor) -> str:
-    """``name HxWxC uint8``, safe in a comment."""
+    """``name HxWxC uint8``, and the layout unless it is HWC; safe in a comment."""
     kind = f"{'' if tensor.signed else 'u'}int{tensor.bits}"
-    return f"{c_comment(tensor.name)} {tensor.height}x{tensor.width}x{tensor.channels} {kind}"
+    layout = " channel-first" if tensor.channel_first else ""
+    return f"{c_comment(tensor.name)} {tensor.height}x{tensor.width}x{tensor.channels} {kind}{layout}"
 
 
-def layer_context(layer: Layer, kernel: Kernel, tiling: LayerTiling, name: str) -> dict[str, Any]:
+def _pixel_step(tensor: Tensor) -> int:
+    """Bytes from a pixel to the next one of its row; elements of planes that are tiled are whole bytes."""
+    return tensor.bits // 8 if tensor.channel_first else tensor.pixel_bytes
+
+
+def layer_context(plan: LayerPlan, name: str) -> dict[str, Any]:
     """Values of ``window_layer.c.j2`` or ``pixel_layer.c.j2``.
 
     Args:
-        layer: The layer.
-        kernel: Its kernel.
-        tiling: Its tiles and L1 layout.
+        plan: The layer, its kernel and its tiles.
         name: C identifier of its function.
     """
+    layer, kernel, tiling = plan.layer, plan.kernel, plan.tiling
     values: dict[str, Any] = {
         "template": "window_layer.c.j2",
         "name": name,
         "guard": f"{name.upper()}_H",
         "comment": _comment(layer, name),
-        "plan": _plan_lines(kernel, tiling),
+        "plan": _plan_lines(plan),
         "kernel": kernel.function,
         "arguments": kernel.arguments,
         "buffers": tiling.buffers,
@@ -54,10 +61,11 @@ def layer_context(layer: Layer, kernel: Kernel, tiling: LayerTiling, name: str) 
         "tile_channels": tiling.channels,
         "channel_tiles": tiling.channel_tiles,
         "output_channels": layer.output.channels,
-        "output_pixel_bytes": layer.output.pixel_bytes,
+        "output_pixel_bytes": _pixel_step(layer.output),
+        "output_channel_first": layer.output.channel_first,
         "output_bits": layer.output.bits,
         "check": _check_call(layer, kernel),
-        "limits": _limits(layer.parts[-1], kernel),
+        "limits": _limits(layer.parts[-1], kernel.second if isinstance(kernel, FusedKernel) else kernel),
     }
     if isinstance(layer, AddLayer | ConcatLayer):
         return values | _pixel_values(layer, tiling)
@@ -100,14 +108,15 @@ def _comment(layer: Layer, name: str) -> str:
     return f"{name}: {c_comment(window)}{weights}: {inputs} -> {tensor_comment(layer.output)}"
 
 
-def _plan_lines(kernel: Kernel, tiling: LayerTiling) -> list[str]:
+def _plan_lines(plan: LayerPlan) -> list[str]:
+    tiling = plan.tiling
     buffering = "double buffered" if tiling.double_buffer and tiling.tiles > 1 else "single buffered"
     if tiling.late:
         buffering += f" but for the {tiling.late}"
     order = tiling.loop_order.replace("_", " ")
     cycles = tiling.cycles
-    kernels = " and ".join(kernel.functions)
-    return [
+    kernels = " and ".join(plan.kernel.functions)
+    lines = [
         f"Kernel {kernels}. {tiling.tiles} tiles of {tiling.rows} rows x {tiling.columns} columns x "
         f"{tiling.channels} channels, {order}, {buffering}.",
         f"{tiling.l1_bytes} bytes of L1; {tiling.traffic_bytes} bytes between L2 and L1 (every tensor once: "
@@ -115,6 +124,10 @@ def _plan_lines(kernel: Kernel, tiling: LayerTiling) -> list[str]:
         f"Predicted: {cycles.total:.0f} cycles, of these {cycles.compute:.0f} compute, "
         f"{cycles.dma_wait:.0f} DMA wait.",
     ]
+    if plan.layout is not None and plan.layout.channel_first:
+        spared = f"predicted to spare this layer and the one that writes it {plan.layout.gain:.0f} cycles"
+        lines.append(f"The input is channel-first, which is {spared}.")
+    return lines
 
 
 def _c_int(value: int) -> str:
@@ -157,7 +170,8 @@ def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[st
         "input_height": rows.input_size,
         "input_width": columns.input_size,
         "input_channels": source.channels,
-        "input_pixel_bytes": source.pixel_bytes,
+        "input_pixel_bytes": _pixel_step(source),
+        "input_channel_first": source.channel_first,
         "input_bits": source.bits,
         "input_signed": int(source.signed),
         "output_height": rows.output_size,
@@ -170,7 +184,8 @@ def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[st
         "pad_left": columns.pad,
         "weight_bits": layer.weight_bits if isinstance(layer, WeightedLayer) else 0,
     }
-    values |= _walk_values(tiling) | _copy_values(tiling) | _block_values(layer, kernel, tiling)
+    walk = _walk_values(tiling)
+    values |= walk | copy_values(tiling, walk["place"]) | _block_values(layer, kernel, tiling)
     depthwise = _depthwise_values(layer, kernel, tiling)
     return values | {"depthwise": depthwise, "blocks_at": " + DEPTHWISE_BYTES" if depthwise else ""}
 
@@ -190,18 +205,10 @@ def _depthwise_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict
         "weight_bits": first.weight_bits,
         "bits": first.output.bits,
         "pixel_bytes": first.output.pixel_bytes,
-        "trace_copy": _trace_copy(tiling),
+        "trace_copy": trace_copy(tiling, first.output, _walk_values(tiling)["place"]),
         "signed": int(first.output.signed),
         "has_scratch": tiling.buffer("first_scratch") is not None,
     }
-
-
-def _trace_copy(tiling: LayerTiling) -> str:
-    """C of the copy of a fused layer's middle tile to L2; all its channels are in it."""
-    place = _walk_values(tiling)["place"]
-    tensor = _address("layer->middle", "MIDDLE", tiling, "", sliced=False)
-    copy = _copy("MIDDLE", place["rows"], place["columns"], narrow=tiling.column_tiles > 1, sliced=False)
-    return copy.replace("(l1, tensor,", f"(layer->l1 + MIDDLE, {tensor},")
 
 
 class _Copies(dict[str, int]):
@@ -250,61 +257,6 @@ def _direction(name: str, size: str, side: str, axis: Axis, tile: int) -> dict[s
         "input": f"KERNEL_{size}, STRIDE_{size}, PAD_{side}, INPUT_{size}",
         "first_input": f"{{{span.first}u, {span.count}u, {span.pad}u}}",
     }
-
-
-def _copy_values(tiling: LayerTiling) -> dict[str, Any]:
-    """C of the transfers between L2 and L1, and conditions for those that not every tile needs."""
-    narrow, several = tiling.column_tiles > 1, tiling.channel_tiles > 1
-    sliced = tiling.geometry.family == "channelwise" and several
-    # Strides may leave the last columns of the input out, even if all outputs are one tile.
-    columns = tiling.geometry.columns
-    narrow_input = narrow or columns.input_span(0, tiling.columns).count != columns.input_size
-    first_of_plane = " && ".join(
-        f"now->{name}.first == 0u"
-        for name, tiles in (("rows", tiling.row_tiles), ("columns", tiling.column_tiles))
-        if tiles > 1
-    )
-    # A dense layer's input serves all its channels, if they follow each other or the input is one tile.
-    keeps_input = several and tiling.geometry.family == "dense"
-    keeps_input &= tiling.loop_order == "activation_stationary" or first_of_plane == ""
-    always = tiling.loop_order == "activation_stationary" and several
-    place = _walk_values(tiling)["place"]
-    return {
-        "new_input": "now->channels.first == 0u" if keeps_input else "",
-        "new_weights": "" if always else first_of_plane,
-        "input_slices": sliced,
-        "input_whole": first_of_plane == "" and not sliced,
-        "input_narrow_slices": sliced and narrow_input,
-        "narrow_slices": several and narrow,
-        "input_address": _address("layer->inputs[0]", "INPUT", tiling, "input_", sliced),
-        "output_address": _address("layer->output", "OUTPUT", tiling, "", several),
-        "input_copy": _copy("INPUT", place["input_rows"], place["input_columns"], narrow_input, sliced),
-        "output_copy": _copy("OUTPUT", place["rows"], place["columns"], narrow, several),
-    }
-
-
-def _address(tensor: str, side: str, tiling: LayerTiling, prefix: str, sliced: bool) -> str:
-    """C of where the tile `now` begins in a tensor in L2."""
-    parts = [tensor]
-    if tiling.row_tiles > 1:
-        parts.append(f"now->{prefix}rows.first * {side}_ROW_BYTES")
-    if tiling.column_tiles > 1:
-        parts.append(f"now->{prefix}columns.first * {side}_PIXEL_BYTES")
-    if sliced:
-        parts.append(f"now->channels.first * {side}_BITS / 8u")
-    return " + ".join(parts)
-
-
-def _copy(side: str, rows: str, columns: str, narrow: bool, sliced: bool) -> str:
-    """C of the copy of a tile; of one of its rows if it has slices of pixels of parts of rows."""
-    if not sliced and not narrow:
-        return f"fbc_bytes(l1, tensor, {rows} * {side}_ROW_BYTES)"
-    if not sliced:
-        return f"fbc_lines(l1, tensor, {columns} * {side}_PIXEL_BYTES, {rows}, {side}_ROW_BYTES)"
-    lines = columns if narrow else f"{rows} * {side}_WIDTH"
-    return (
-        f"fbc_lines(l1, tensor, (now->channels.count * {side}_BITS + 7u) / 8u, {lines}, {side}_PIXEL_BYTES)"
-    )
 
 
 def _block_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[str, Any]:

@@ -87,14 +87,10 @@ def fusible_pairs(network: Network) -> list[tuple[int, int]]:
     A pair may be fused if the pointwise layer follows directly, reads the depthwise output, and nobody else
     does: the tensor is no output of the network.
     """
-    readers: dict[str, int] = {}
-    for layer in network.layers:
-        for tensor in layer.inputs:
-            readers[tensor.name] = readers.get(tensor.name, 0) + 1
     pairs = []
     for position, (first, second) in enumerate(zip(network.layers, network.layers[1:], strict=False)):
         name = first.output.name
-        alone = readers.get(name) == 1 and name != network.output.name
+        alone = network.readers(name) == 1 and name != network.output.name
         if alone and _is_depthwise_convolution(first) and _is_pointwise(second, name):
             pairs.append((position, position + 1))
     return pairs

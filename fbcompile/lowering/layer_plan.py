@@ -14,6 +14,22 @@ from fbcompile.lowering.tiling import LayerTiling
 
 
 @dataclasses.dataclass(frozen=True)
+class LayoutChoice:
+    """The layout of a layer's first input in L2, and why.
+
+    Attributes:
+        channel_first: True if it is channel-first.
+        gain: Cycles that this is, or would be, predicted to spare the layers on both sides together; 0 if it
+            is not possible.
+        obstacle: Why it is HWC; empty if it is channel-first.
+    """
+
+    channel_first: bool
+    gain: float
+    obstacle: str
+
+
+@dataclasses.dataclass(frozen=True)
 class LayerPlan:
     """Everything decided about one layer.
 
@@ -22,7 +38,9 @@ class LayerPlan:
         kernel: Its C kernel.
         tiling: Its tiles.
         weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
-        spares: Of a fused layer: cycles that its parts are predicted to take more, each for itself.
+        spares: Cycles that its parts are predicted to take more, each for itself and with HWC tensors; 0 for
+            a layer that is neither fused nor has channel-first tensors.
+        layout: Layout of its first input; None before layouts are chosen.
     """
 
     layer: Layer
@@ -30,6 +48,7 @@ class LayerPlan:
     tiling: LayerTiling
     weights: tuple[bytes, ...]
     spares: float = 0.0
+    layout: LayoutChoice | None = None
 
 
 def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:

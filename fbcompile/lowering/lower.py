@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import emit_project
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.layer_plan import LayerPlan, pack_weight_blocks
+from fbcompile.lowering.layer_plan import LayerPlan, LayoutChoice, pack_weight_blocks
 from fbcompile.lowering.memory import PlanMethod
 from fbcompile.lowering.network import Layer, Network
 from fbcompile.lowering.plan import plan_program
@@ -40,7 +40,8 @@ class LayerReport:
         traffic_bytes: Bytes between L2 and L1.
         once_bytes: The same if every tensor moved once.
         gap: Relative optimality gap of the tiling.
-        spares: Of a fused layer: cycles that its parts are predicted to take more, each for itself.
+        spares: Cycles that its parts are predicted to take more, each for itself and with HWC tensors.
+        layout: Layout of its first input.
     """
 
     name: str
@@ -58,6 +59,7 @@ class LayerReport:
     once_bytes: int
     gap: float
     spares: float
+    layout: LayoutChoice | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,10 @@ class LoweringReport:
 
     @property
     def spared_cycles(self) -> float:
-        """Cycles that fusion is predicted to spare; latency tables know single layers only."""
+        """Cycles that fusion and channel-first tensors are predicted to spare.
+
+        Latency tables know single layers with HWC tensors only.
+        """
         return sum(layer.spares for layer in self.layers)
 
     @property
@@ -208,4 +213,5 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
         once_bytes=tiling.once_bytes,
         gap=tiling.gap,
         spares=plan.spares,
+        layout=plan.layout,
     )

@@ -8,6 +8,7 @@ generator read it.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import numpy as np
@@ -20,11 +21,11 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """An activation tensor of one image, packed HWC in memory.
+    """An activation tensor of one image, in memory packed HWC or channel-first.
 
-    A pixel takes ``ceil(channels·bits/8)`` bytes: channels are packed from the least significant bit of the
-    first byte, the bits that are left over in the pixel's last byte are 0. Raw 32-bit tensors are
-    little-endian int32.
+    HWC: a pixel takes ``ceil(channels·bits/8)`` bytes: channels are packed from the least significant bit of
+    the first byte, the bits that are left over in the pixel's last byte are 0. Raw 32-bit tensors are
+    little-endian int32. Channel-first: one plane after the other, packed likewise in row order.
 
     Attributes:
         name: Name in the ONNX models.
@@ -34,6 +35,7 @@ class Tensor:
         bits: 8, 4, 2, or 32.
         signed: Two's complement if true.
         scale: Real value of one integer step.
+        channel_first: True if it is channel-first, which only tensors between two layers can be.
     """
 
     name: str
@@ -43,15 +45,23 @@ class Tensor:
     bits: int
     signed: bool
     scale: float
+    channel_first: bool = False
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes of one pixel."""
+        """Bytes of one pixel (HWC)."""
         return -(-self.channels * self.bits // 8)
+
+    @property
+    def plane_bytes(self) -> int:
+        """Bytes of one plane (channel-first)."""
+        return -(-self.height * self.width * self.bits // 8)
 
     @property
     def bytes(self) -> int:
         """Bytes of the whole tensor."""
+        if self.channel_first:
+            return self.channels * self.plane_bytes
         return self.height * self.width * self.pixel_bytes
 
     @property
@@ -227,3 +237,22 @@ class Network:
     output: Tensor
     layers: tuple[Layer, ...]
     host_postprocess: tuple[str, ...] = ()
+
+    def readers(self, tensor: str) -> int:
+        """How often layers read the tensor of that name."""
+        return sum(source.name == tensor for layer in self.layers for source in layer.inputs)
+
+
+def with_channel_first(layer: Layer, names: Iterable[str]) -> Layer:
+    """The layer, with those of its tensors channel-first that have one of the names."""
+    chosen = set(names)
+
+    def changed(tensor: Tensor) -> Tensor:
+        return dataclasses.replace(tensor, channel_first=True) if tensor.name in chosen else tensor
+
+    inputs, output = tuple(map(changed, layer.inputs)), changed(layer.output)
+    if isinstance(layer, FusedLayer):
+        first = dataclasses.replace(layer.first, inputs=inputs)
+        second = dataclasses.replace(layer.second, output=output)
+        return dataclasses.replace(layer, inputs=inputs, output=output, first=first, second=second)
+    return dataclasses.replace(layer, inputs=inputs, output=output)

@@ -57,19 +57,22 @@ def unpack_lanes(data: npt.NDArray[np.uint8], count: int, bits: int, signed: boo
     return np.where(values >> (bits - 1) != 0, values - (1 << bits), values) if signed else values
 
 
-def pack_tensor(array: IntegerArray, bits: int) -> bytes:
+def pack_tensor(array: IntegerArray, bits: int, *, channel_first: bool = False) -> bytes:
     """Packs an activation tensor.
 
     Args:
         array: Integers (C, H, W).
         bits: 8, 4, 2 or 32.
+        channel_first: The layout; else HWC.
 
     Returns:
-        H·W pixels of ceil(C·bits/8) bytes, row by row.
+        H·W pixels of ceil(C·bits/8) bytes, row by row; channel-first: C planes of ceil(H·W·bits/8) bytes.
 
     Raises:
         InternalError: A value does not fit.
     """
+    if channel_first:
+        return pack_lanes(array.reshape(len(array), -1), bits).tobytes()
     return pack_lanes(np.moveaxis(array, 0, -1), bits).tobytes()
 
 
@@ -78,7 +81,7 @@ def unpack_tensor(data: bytes, tensor: Tensor) -> IntArray:
 
     Args:
         data: ``tensor.bytes`` bytes.
-        tensor: Shape, width and sign.
+        tensor: Shape, width, sign and layout.
 
     Returns:
         int64 array (C, H, W).
@@ -89,9 +92,13 @@ def unpack_tensor(data: bytes, tensor: Tensor) -> IntArray:
     if len(data) != tensor.bytes:
         raise InternalError(
             f"tensor {tensor.name}: {len(data)} bytes instead of {tensor.bytes}",
-            why=f"{tensor.height} x {tensor.width} pixels of {tensor.pixel_bytes} bytes",
+            why=f"{tensor.height} x {tensor.width} x {tensor.channels} elements of {tensor.bits} bits",
             where="packing",
         )
+    if tensor.channel_first:
+        planes = np.frombuffer(data, np.uint8).reshape(tensor.channels, tensor.plane_bytes)
+        values = unpack_lanes(planes, tensor.height * tensor.width, tensor.bits, tensor.signed)
+        return values.reshape(tensor.channels, tensor.height, tensor.width)
     pixels = np.frombuffer(data, np.uint8).reshape(tensor.height, tensor.width, tensor.pixel_bytes)
     return np.moveaxis(unpack_lanes(pixels, tensor.channels, tensor.bits, tensor.signed), -1, 0)
 

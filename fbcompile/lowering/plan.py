@@ -1,6 +1,6 @@
-"""The program's plan: which layers are fused, how each is tiled, and where everything lies.
+"""The program's plan: fused layers, layouts of tensors, tiles, and where everything lies.
 
-The three depend on each other (a fused layer needs all its weights at once, and its middle tensor never lies
+They depend on each other (a fused layer needs all its weights at once, and its middle tensor never lies
 in L2; streamed weights need tiles of their own), so a few variants are planned and the one with the fewest
 predicted cycles, waits for L3 included, is taken.
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.fuse import FusedVariants, Variant, fused_variants
 from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
+from fbcompile.lowering.layouts import choose_layouts
 from fbcompile.lowering.memory import MemoryPlan, fits_l2, plan_memory, weight_room
 from fbcompile.lowering.network import FusedLayer, Network
 from fbcompile.lowering.tiling import tile_layer
@@ -30,7 +31,7 @@ class ProgramPlan:
     """What the generated program computes, and how.
 
     Attributes:
-        network: The layers that the program has; some may be fused.
+        network: The layers that the program has, some of them fused, and its tensors, some channel-first.
         plans: One per layer.
         memory: L2 and L3.
     """
@@ -46,7 +47,7 @@ class ProgramPlan:
 
 
 def plan_program(network: Network, plans: list[LayerPlan], target: Target, *, fuse: bool) -> ProgramPlan:
-    """Plans fusion, tiling and memory together.
+    """Plans fusion, layouts, tiling and memory together.
 
     Args:
         network: The integer model's layers.
@@ -78,7 +79,8 @@ def _plan_variant(
 ) -> None:
     """Adds the variant's plan, or why it has none."""
     try:
-        planned.append(min(_tiled_variants(*variant, target), key=lambda program: program.cycles))
+        network, plans = choose_layouts(*variant, target)
+        planned.append(min(_tiled_variants(network, plans, target), key=lambda program: program.cycles))
     except DoesNotFitError as error:
         problems.append(error)
 
@@ -120,7 +122,7 @@ def _stream_large_weights(
             continue
         tiling = tile_layer(plan.layer, plan.kernel, target, stream_bytes=max(room, 0) // BLOCKS_IN_L2)
         weights = pack_weight_blocks(plan.layer, plan.kernel, tiling)
-        result.append(LayerPlan(plan.layer, plan.kernel, tiling, weights))
+        result.append(dataclasses.replace(plan, tiling=tiling, weights=weights))
     return result
 
 

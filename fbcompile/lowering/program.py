@@ -1,6 +1,7 @@
-"""Which layers a generated program computes: ``program.json`` in the C project.
+"""Which layers a generated program computes, and in which layouts: ``program.json`` in the C project.
 
-A layer of the program is one of the integer model's layers, or two that are fused. Who reads what the program
+A layer of the program is one of the integer model's layers, or two that are fused; its output is HWC unless
+the file says that it is channel-first. Who reads what the program
 wrote (traces, cycles) needs to know, whatever a later version would decide.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 
 from fbcompile.errors import UsageError
 from fbcompile.lowering.fuse import fuse
-from fbcompile.lowering.network import Layer, Network
+from fbcompile.lowering.network import Layer, Network, with_channel_first
 
 PROGRAM = Path("program.json")
 """Relative to the C project."""
@@ -25,11 +26,13 @@ _WHERE = "reading a C project"
 
 def program_document(layers: Sequence[Layer]) -> bytes:
     """The contents of ``program.json``; same layers, same bytes."""
-    document = {
-        "schema_version": _SCHEMA_VERSION,
-        "layers": [{"name": layer.name, "parts": [part.name for part in layer.parts]} for layer in layers],
-    }
+    document = {"schema_version": _SCHEMA_VERSION, "layers": [_entry(layer) for layer in layers]}
     return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _entry(layer: Layer) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": layer.name, "parts": [part.name for part in layer.parts]}
+    return entry | ({"output_channel_first": True} if layer.output.channel_first else {})
 
 
 def program_network(network: Network, project: Path) -> Network:
@@ -40,21 +43,26 @@ def program_network(network: Network, project: Path) -> Network:
         project: The C project.
 
     Returns:
-        The network with the layers fused that the project computes together.
+        The network with the layers fused that the project computes together, and its tensors in their
+        layouts.
 
     Raises:
         UsageError: The project has no readable ``program.json``, or computes another network.
     """
     by_name = {part.name: part for layer in network.layers for part in layer.parts}
     layers: list[Layer] = []
+    channel_first: list[str] = []
     for entry in _read(project / PROGRAM):
         parts = [by_name.pop(name, None) for name in entry["parts"]]
         known = [part for part in parts if part is not None]
         if len(known) != len(parts):
             raise _other_network(project, f"the model has no layer {' or '.join(entry['parts'])}")
         layers.append(known[0] if len(known) == 1 else fuse(*known))
+        if entry.get("output_channel_first", False):
+            channel_first.append(layers[-1].output.name)
     if by_name:
         raise _other_network(project, f"the project does not compute {', '.join(by_name)}")
+    layers = [with_channel_first(layer, channel_first) for layer in layers]
     return dataclasses.replace(network, layers=tuple(layers))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
-from fbcompile.lowering.network import Layer
+from fbcompile.lowering.network import Layer, Tensor
 from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -373,12 +373,27 @@ def _axis_numbers(axis: Axis, sizes: list[int]) -> tuple[Numbers, Numbers, Numbe
 
 
 def _tile_operand(
-    grid: _Grid, dma: DmaCost, rows: Numbers, pixels: Numbers, data: Numbers, loads: Numbers, sliced: Any
+    grid: _Grid,
+    dma: DmaCost,
+    tensor: Tensor,
+    rows: Numbers,
+    pixels: Numbers,
+    data: Numbers,
+    loads: Numbers,
+    sliced: Any,
 ) -> _Operand:
-    """Transfers of a tile: slices of pixels are a line each, parts of rows too, whole rows are one line."""
+    """Transfers of a tile: slices of pixels are a line each, parts of rows too, whole rows are one line.
+
+    Channel-first, whole rows of a plane are a line each, and planes with parts of rows a transfer each.
+    """
     narrow = grid.counts[1] > 1
-    lines = np.where(sliced, pixels, np.where(narrow, rows, 1.0))
-    copies = np.where(sliced & narrow, rows, 1.0)
+    if tensor.channel_first:
+        planes = np.where(sliced, tensor.channels / grid.counts[2], float(tensor.channels))
+        lines = np.where(narrow, planes * rows, np.where(grid.spatial > 1, planes, 1.0))
+        copies = np.where(narrow, planes, 1.0)
+    else:
+        lines = np.where(sliced, pixels, np.where(narrow, rows, 1.0))
+        copies = np.where(sliced & narrow, rows, 1.0)
     return _Operand(dma.cycles(copies, lines, data), data, loads, copies)
 
 
@@ -394,9 +409,9 @@ def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     data = pixels * geometry.inputs[0].pixel_bytes
     if geometry.family == "channelwise":
         data = data / channel_tiles
-        return _tile_operand(grid, dma, rows, pixels, data, tiles, channel_tiles > 1)
+        return _tile_operand(grid, dma, geometry.inputs[0], rows, pixels, data, tiles, channel_tiles > 1)
     loads = np.where(grid.stationary & (spatial > 1) & (channel_tiles > 1), tiles, spatial)
-    return _tile_operand(grid, dma, rows, pixels, data, loads, False)
+    return _tile_operand(grid, dma, geometry.inputs[0], rows, pixels, data, loads, False)
 
 
 def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
@@ -412,7 +427,7 @@ def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     pixels = geometry.rows.output_size * geometry.columns.output_size / grid.spatial
     rows = geometry.rows.output_size / grid.counts[0]
     data = pixels * geometry.output.pixel_bytes / grid.counts[2]
-    return _tile_operand(grid, dma, rows, pixels, data, grid.tiles, grid.counts[2] > 1)
+    return _tile_operand(grid, dma, geometry.output, rows, pixels, data, grid.tiles, grid.counts[2] > 1)
 
 
 def _buffer_sizes(

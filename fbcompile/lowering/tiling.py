@@ -174,6 +174,8 @@ class _Search:
             output_height=rows,
             output_width=columns,
             output_channels=channels,
+            input_channel_first=geometry.inputs[0].channel_first,
+            output_channel_first=geometry.output.channel_first,
         )
 
     @functools.cached_property

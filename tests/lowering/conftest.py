@@ -216,6 +216,17 @@ def large_weights_network() -> NetworkBuilder:
     return builder
 
 
+def depthwise_network(height: int = 21, width: int = 19) -> NetworkBuilder:
+    """A convolution, then depthwise layers of both strides with a pointwise one behind each."""
+    builder = NetworkBuilder(3, 3, height, width)
+    builder.conv(12)
+    builder.conv(0, depthwise=True)
+    builder.conv(24, (1, 1), pads=(0,) * 4)
+    builder.conv(0, depthwise=True, stride=(2, 2))
+    builder.conv(20, (1, 1), pads=(0,) * 4)
+    return builder
+
+
 def make_target(
     l1_bytes: int = 16_384,
     l2_bytes: int = 1_000_000,
@@ -253,6 +264,9 @@ class Lowering:
 
     def large_weights(self) -> NetworkBuilder:
         return large_weights_network()
+
+    def depthwise(self, height: int = 21, width: int = 19) -> NetworkBuilder:
+        return depthwise_network(height, width)
 
     def target(self, **options: float | str) -> Target:
         return make_target(**options)

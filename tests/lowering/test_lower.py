@@ -18,7 +18,7 @@ from fbcompile.lowering.program import program_network
 from fbcompile.lowering.tiling import tile_layer
 from fbcompile.reference.numpy_interpreter import run_numpy
 from fbcompile.verification.gvsoc import find_gvsoc
-from fbcompile.verification.run import run_gvsoc_program, trace_bytes
+from fbcompile.verification.run import parts_network, run_gvsoc_program, trace_bytes
 
 LATE_COPIES = Path(__file__).parent / "late_copies.c"
 
@@ -42,8 +42,9 @@ def smallest_l1(network: Network, lowering, **options) -> int:
 
 def differences(project: Path, network: Network, x: np.ndarray, trace: bytes) -> list[str]:
     expected = run_numpy(network, x)
-    if len(trace) != len(x) * trace_bytes(network):
-        network = program_network(network, project)
+    program = program_network(network, project)
+    parts = parts_network(program)
+    network = parts if len(trace) == len(x) * trace_bytes(parts) else program
     offset = 0
     wrong = []
     for image in range(len(x)):
@@ -52,7 +53,7 @@ def differences(project: Path, network: Network, x: np.ndarray, trace: bytes) ->
             offset += layer.output.bytes
             # Bytes, not values: what is left over of a pixel must be 0.
             values = expected[layer.output.name][image].reshape(unpack_tensor(data, layer.output).shape)
-            want = pack_tensor(values, layer.output.bits)
+            want = pack_tensor(values, layer.output.bits, channel_first=layer.output.channel_first)
             if data != want:
                 wrong.append(f"image {image}, {layer.name}")
     assert offset == len(trace), "trace.bin is longer than the layers' outputs"

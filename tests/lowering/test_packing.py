@@ -51,6 +51,8 @@ def test_first_channel_lies_in_the_lowest_bits_and_pixels_fill_whole_bytes():
     assert pack_tensor(array, 4) == bytes([0x31, 0x02, 0x02, 0x01])
     assert pack_tensor(array, 2) == bytes([0b10_11_01, 0b01_00_10])
     assert pack_tensor(array, 8) == bytes([1, 3, 2, 2, 0, 1])
+    assert pack_tensor(array, 8, channel_first=True) == bytes([1, 2, 3, 0, 2, 1])
+    assert pack_tensor(array, 4, channel_first=True) == bytes([0x21, 0x03, 0x12])
     assert pack_tensor(-array, 32)[:4] == (-1).to_bytes(4, "little", signed=True)
 
 
@@ -60,15 +62,16 @@ def test_first_channel_lies_in_the_lowest_bits_and_pixels_fill_whole_bytes():
     st.integers(1, 4),
     st.sampled_from([8, 4, 2, 32]),
     st.booleans(),
+    st.booleans(),
     st.data(),
 )
-def test_unpacking_inverts_packing(channels, height, width, bits, signed, data):
+def test_unpacking_inverts_packing(channels, height, width, bits, signed, channel_first, data):
     signed = signed or bits == 32
-    tensor = Tensor("t", channels, height, width, bits, signed, 1.0)
+    tensor = Tensor("t", channels, height, width, bits, signed, 1.0, channel_first)
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     seed = data.draw(st.integers(0, 1 << 30))
     array = np.random.default_rng(seed).integers(low, high, (channels, height, width), endpoint=True)
-    packed = pack_tensor(array, bits)
+    packed = pack_tensor(array, bits, channel_first=channel_first)
     assert len(packed) == tensor.bytes
     np.testing.assert_array_equal(unpack_tensor(packed, tensor), array)
 

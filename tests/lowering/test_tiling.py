@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from fbcompile.errors import DoesNotFitError
 from fbcompile.latency.key import LayerShape
 from fbcompile.lowering.kernels import Kernel, Tile, choose_kernel, weight_block
-from fbcompile.lowering.tile_cost import TRANSFER_PRICE, balanced_sizes
-from fbcompile.lowering.tile_geometry import Axis, padded_bytes
+from fbcompile.lowering.network import with_channel_first
+from fbcompile.lowering.tile_cost import TRANSFER_PRICE, DmaCost, balanced_sizes, candidate_costs
+from fbcompile.lowering.tile_geometry import Axis, layer_geometry, padded_bytes
 from fbcompile.lowering.tiling import LayerTiling, channel_granule, tile_layer
 
 BITS = st.sampled_from([8, 4, 2])
@@ -93,7 +95,7 @@ def counted_traffic(tiling: LayerTiling, layer, kernel) -> int:
 
 @st.composite
 def layers(draw, lowering):
-    """One layer of any kind."""
+    """One layer of any kind and, where tensors of 8 bits may be either, layout."""
     height, width, channels = draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.integers(1, 70))
     builder = lowering.builder(
         draw(st.integers(0, 99)), channels, height, width, draw(BITS), draw(st.booleans())
@@ -119,7 +121,11 @@ def layers(draw, lowering):
         builder.add(builder.input, builder.input, bits)
     else:
         builder.concat((builder.input, builder.input), bits)
-    return builder.layers[0]
+    layer = builder.layers[0]
+    tensors = [tensor for tensor in (*layer.inputs, layer.output) if tensor.bits == 8]
+    if kind in ("add", "concat"):
+        tensors = []
+    return with_channel_first(layer, [tensor.name for tensor in tensors if draw(st.booleans())])
 
 
 @settings(max_examples=150, deadline=None)
@@ -146,6 +152,30 @@ def test_any_layer(lowering, data, l1_bytes, rate):
     traffic = counted_traffic(tiling, layer, kernel)
     assert tiling.traffic_bytes <= traffic <= tiling.traffic_bytes * 1.02 + 2 * tiling.tiles
     assert 0 <= tiling.gap < 1
+
+
+def stored(layer, kernel, startup: float, line: float) -> dict[tuple[int, int, int], float]:
+    """DMA cycles of one tile's output by its rows, columns and channels, if bytes cost nothing."""
+    dma = DmaCost(math.inf, startup, line)
+    found = candidate_costs(layer, kernel, layer_geometry(layer), channel_granule(layer, kernel), dma, False)
+    keys = zip(found.rows.tolist(), found.columns.tolist(), found.channels.tolist(), strict=True)
+    return dict(zip(keys, found.store.tolist(), strict=True))
+
+
+def test_transfers_of_channel_first_tiles(lowering):
+    builder = lowering.builder(1, 16, 24, 24)
+    builder.conv(0, depthwise=True)
+    layer = builder.layers[0]
+    kernel = choose_kernel(layer, lowering.target())
+    planes = with_channel_first(layer, [layer.output.name])
+    lines, transfers = (stored(planes, kernel, *costs) for costs in ((0, 1), (1, 0)))
+    assert (lines[24, 24, 16], transfers[24, 24, 16]) == (1, 1)
+    assert (lines[12, 24, 16], transfers[12, 24, 16]) == (16, 1)
+    assert (lines[12, 24, 4], transfers[12, 24, 4]) == (4, 1)
+    assert (lines[12, 12, 4], transfers[12, 12, 4]) == (4 * 12, 4)
+    lines, transfers = (stored(layer, kernel, *costs) for costs in ((0, 1), (1, 0)))
+    assert (lines[12, 24, 4], transfers[12, 24, 4]) == (12 * 24, 1)
+    assert (lines[12, 12, 4], transfers[12, 12, 4]) == (12 * 12, 12)
 
 
 def check_scratch(tiling: LayerTiling, layer, kernel, cores: int) -> None:

@@ -21,6 +21,9 @@ from fbcompile.lowering.network import Layer, WeightedLayer
 _PLANES_BYTES = 3072
 """What the planes of a core's band of four channels may take, if a row of them does not take more."""
 
+_ROW_OF_BANKS_BYTES = 64
+"""A word of each of L1's banks."""
+
 
 @dataclasses.dataclass(frozen=True)
 class BandCosts:
@@ -119,6 +122,8 @@ class StripKernel(BandKernel):
         strip: Cycles per strip of two output columns and two channels.
         quad: Cycles per unit and column of quads (four columns of four channels).
         quad_row: Cycles per quad of one row, by whether the input is channel-first.
+        same_bank: More per quad of one row of a channel-first input whose rows all begin at one bank of L1,
+            or at two by turns: the cores meet there.
         output: Per output element, by stride.
         folded: More per unit, and per output element, if sums are clamped and outputs have 8 bits.
         clamped: More per output element if sums are clamped and outputs are narrower.
@@ -128,11 +133,12 @@ class StripKernel(BandKernel):
 
     compare: float = 68
     begin: float = 356
-    unit: tuple[float, float] = (659, 602)
+    unit: tuple[float, float] = (659, 666)
     taps: float = 357
     strip: float = 10
     quad: float = 54
-    quad_row: tuple[float, float] = (17, 11.56)
+    quad_row: tuple[float, float] = (17, 7.4)
+    same_bank: tuple[float, float] = (10, 3)
     output: tuple[float, float] = (9.33, 10.94)
     folded: tuple[float, float] = (431, 1.16)
     clamped: float = 2.4
@@ -151,12 +157,17 @@ class StripKernel(BandKernel):
         rows = min(cut.input_rows, tile.input_height)
         work = (
             per_unit
-            + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
+            + (cut.quads - 1) * (self.quad + rows * self._quad_row(tile))
             + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
         comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
         call = self.cost.call + comparing + unusual * self.begin
         return call + -(-cut.groups * cut.bands // cores) * work
+
+    def _quad_row(self, tile: Tile) -> float:
+        if not tile.input_channel_first or tile.input_width % (_ROW_OF_BANKS_BYTES // 2):
+            return self.quad_row[tile.input_channel_first]
+        return self.quad_row[1] + self.same_bank[tile.input_width % _ROW_OF_BANKS_BYTES != 0]
 
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float, int]:
         """Cycles per unit and per output element beyond the plain kind; in how many ways it differs."""

@@ -65,6 +65,7 @@ class FusedKernel(Kernel):
 def fuse_kernels(first: Kernel, second: Kernel) -> FusedKernel:
     """The kernel of a layer fused of two."""
     values = {field.name: getattr(second, field.name) for field in dataclasses.fields(Kernel)}
+    values["takes_channel_first"] = first.takes_channel_first
     return FusedKernel(**values, first=first, second=second)
 
 
@@ -81,9 +82,12 @@ def fused(layer: Layer) -> FusedLayer:
 
 def first_tile(layer: Layer, tile: Tile) -> Tile:
     """What the first kernel computes for a tile of the fused layer."""
-    return dataclasses.replace(tile, output_channels=fused(layer).first.output.channels)
+    channels = fused(layer).first.output.channels
+    return dataclasses.replace(tile, output_channels=channels, output_channel_first=False)
 
 
 def second_tile(layer: Layer, tile: Tile) -> Tile:
     """What the second kernel computes: its input is the first one's output tile."""
-    return dataclasses.replace(tile, input_height=tile.output_height, input_width=tile.output_width)
+    return dataclasses.replace(
+        tile, input_height=tile.output_height, input_width=tile.output_width, input_channel_first=False
+    )
