@@ -21,8 +21,8 @@ from fbcompile.lowering.network import Layer, WeightedLayer
 _PLANES_BYTES = 3072
 """What the planes of a core's band of four channels may take, if a row of them does not take more."""
 
-_ROW_OF_BANKS_BYTES = 64
-"""A word of each of L1's banks."""
+_FEW_ROWS = 36
+"""Rows of all strips of a unit up to which clamped sums are not worth folding: ``FBC_STRIP_FEW_ROWS``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +122,9 @@ class StripKernel(BandKernel):
         strip: Cycles per strip of two output columns and two channels.
         quad: Cycles per unit and column of quads (four columns of four channels).
         quad_row: Cycles per quad of one row, by whether the input is channel-first.
-        same_bank: More per quad of one row of a channel-first input whose rows all begin at one bank of L1,
-            or at two by turns: the cores meet there.
         output: Per output element, by stride.
         folded: More per unit, and per output element, if sums are clamped and outputs have 8 bits.
-        clamped: More per output element if sums are clamped and outputs are narrower.
+        clamped: Likewise if sums are clamped and outputs are narrower, or few.
         general: More per output element, if outputs are not clipped to all unsigned numbers of their width.
         halves: More per unit, and per output element, if outputs have 2 bits.
     """
@@ -138,17 +136,17 @@ class StripKernel(BandKernel):
     strip: float = 10
     quad: float = 54
     quad_row: tuple[float, float] = (17, 7.4)
-    same_bank: tuple[float, float] = (10, 3)
     output: tuple[float, float] = (9.33, 10.94)
-    folded: tuple[float, float] = (431, 1.16)
-    clamped: float = 2.4
+    folded: tuple[float, float] = (400, 0.75)
+    clamped: tuple[float, float] = (40, 2.4)
     general: float = 6.42
     halves: tuple[float, float] = (150, 1.01)
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut, first = self._cut(layer, tile, cores), tile.input_channel_first
-        per_unit, per_output, unusual = self._requantization(weighted(layer))
+        few = -(-tile.output_width // 2) * cut.rows <= _FEW_ROWS
+        per_unit, per_output, unusual = self._requantization(weighted(layer), few)
         per_unit += self.unit[first]
         if weighted(layer).weight_bits < 8:
             per_unit += self.taps
@@ -157,19 +155,14 @@ class StripKernel(BandKernel):
         rows = min(cut.input_rows, tile.input_height)
         work = (
             per_unit
-            + (cut.quads - 1) * (self.quad + rows * self._quad_row(tile))
+            + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
             + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
         comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
         call = self.cost.call + comparing + unusual * self.begin
         return call + -(-cut.groups * cut.bands // cores) * work
 
-    def _quad_row(self, tile: Tile) -> float:
-        if not tile.input_channel_first or tile.input_width % (_ROW_OF_BANKS_BYTES // 2):
-            return self.quad_row[tile.input_channel_first]
-        return self.quad_row[1] + self.same_bank[tile.input_width % _ROW_OF_BANKS_BYTES != 0]
-
-    def _requantization(self, layer: WeightedLayer) -> tuple[float, float, int]:
+    def _requantization(self, layer: WeightedLayer, few: bool) -> tuple[float, float, int]:
         """Cycles per unit and per output element beyond the plain kind; in how many ways it differs."""
         parameters, bits = layer.requantization, layer.output.bits
         unit, output, unusual = (*self.halves, 1) if bits == 2 else (0.0, 0.0, 0)
@@ -177,9 +170,9 @@ class StripKernel(BandKernel):
             return unit, output + self.general, unusual + 1
         if parameters.clamp is None:
             return unit, output, unusual
-        if bits == 8:
+        if bits == 8 and not few:
             return *self.folded, unusual + 1
-        return unit, output + self.clamped, unusual + 1
+        return unit + self.clamped[0], output + self.clamped[1], unusual + 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -161,7 +161,10 @@ typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
 /* By sign of the activations, stride, kind of requantization, pair of channels. */
 typedef const fbc_strips_function fbc_strips_table[2][2][4][2];
 
-FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
+enum { FBC_STRIP_FEW_ROWS = 36 }; /* of all strips of a unit */
+
+/* Folding takes a while for each channel, and then spares an instruction and more per output. */
+FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args, const fbc_depthwise_plan *plan) {
     const fbc_requantization *parameters = &args->requantization;
     if (parameters->low != 0 || parameters->high != (int32_t)(1u << args->output_bits) - 1) {
         return FBC_STRIP_GENERAL;
@@ -169,7 +172,8 @@ FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
     if (!parameters->clamped) {
         return FBC_STRIP_PLAIN;
     }
-    return args->output_bits == 8u ? FBC_STRIP_FOLDED : FBC_STRIP_CLAMPED;
+    const uint32_t rows_of_strips = ((args->output_width + 1u) >> 1) * plan->band_rows;
+    return args->output_bits == 8u && rows_of_strips > FBC_STRIP_FEW_ROWS ? FBC_STRIP_FOLDED : FBC_STRIP_CLAMPED;
 }
 
 /* What a core works with. The cores' stacks lie in the same banks, but all of this is read all the time, so that each
@@ -182,7 +186,7 @@ typedef struct {
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args, &fbc_strip_costs);
     const fbc_strips_function(*functions)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
-    const fbc_strip_kind kind = fbc_choose_kind(args);
+    const fbc_strip_kind kind = fbc_choose_kind(args, &plan);
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;

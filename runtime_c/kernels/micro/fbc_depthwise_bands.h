@@ -83,6 +83,9 @@ FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
 typedef void (*fbc_fill_function)(const fbc_planes *planes);
 
 FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
+    if (args->input_channel_first && (args->input_width & 31u) == 0u) {
+        return fbc_fill_planes_in_turn; /* the rows of all channels begin at one bank, or two */
+    }
     if (args->input_channel_first) {
         return fbc_fill_planes_first;
     }
@@ -103,6 +106,7 @@ FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwis
     planes->row_bytes = args->input_width * planes->column_bytes;
     planes->spread = channel_first ? args->input_height * planes->row_bytes : planes->column_bytes;
     fbc_cut_rows(planes, args->input_width, channel_first);
+    planes->turn = fbc_core_id() & 7u; /* used for widths of 32 and more: they have eight quads */
 }
 
 /* The `all` rows that the band at output row `row` reads. Borders stay zero from unit to unit of a band. Returns the

@@ -20,6 +20,7 @@ typedef struct {
     uint32_t plane_bytes;  /* of a row of a plane */
     uint8_t *to[2];        /* first copied row of both pairs, behind its border */
     uint32_t whole;        /* quads that lie wholly inside the tile */
+    uint32_t turn;         /* the one of these that is copied first if cores do it in turn */
     uint32_t tail[3];      /* of the quad behind them what `spread` and its multiples are for the others */
     uint32_t mask;         /* its bytes inside, 0 if there is no such quad */
 } fbc_planes;
@@ -113,34 +114,47 @@ FBC_INLINE void fbc_cut_rows(fbc_planes *planes, uint32_t width, uint32_t channe
                        [odd] "r"(0x07050301u), [mask] "r"(mask) \
                      : "memory")
 
-/* Fills the planes, first the quads inside, then the one that reaches beyond the tile. */
-#define FBC_DEFINE_PLANES(name, load, count, w, x, y, z) \
+/* Fills the planes, first the quads inside, one after the other, from `turn` on if `turns`; then the one that reaches
+ * beyond the tile. */
+#define FBC_DEFINE_PLANES(name, load, count, turns, w, x, y, z) \
     static void fbc_fill_planes_##name(const fbc_planes *planes) { \
         const uint32_t rows = planes->rows, step = planes->row_bytes, plane = planes->plane_bytes; \
-        const uint32_t next = 4u * planes->column_bytes, mask = planes->mask; \
-        const uint8_t *first = planes->input, *line = first; \
-        uint8_t *to = planes->to[0], *other = planes->to[1]; \
+        const uint32_t next = 4u * planes->column_bytes, mask = planes->mask, whole = planes->whole; \
+        const uint32_t turn = (turns) ? planes->turn : 0u; \
+        const uint8_t *first = planes->input + turn * next, *line = first; \
+        uint8_t *to = planes->to[0] + 4u * turn, *other = planes->to[1] + 4u * turn; \
         uint32_t offsets[3] = {planes->spread, 2u * planes->spread, 3u * planes->spread}; \
-        uint32_t a, b, c, d, e, f; \
+        uint32_t a, b, c, d, e, f, before_end = whole - turn; \
         const uint32_t back = 4u - 2u * rows * plane; \
-        for (uint32_t quad = planes->whole; quad > 0u; quad--) { \
+        for (uint32_t quad = whole; quad > 0u; quad--) { \
             FBC_PLANES_ASM(load, (count) + 4, FBC_PLANES_NO_MASK, w, x, y, z); \
             first += next; \
-            line = first; \
             to += back; \
             other += back; \
+            before_end--; \
+            if ((turns) && before_end == 0u) { \
+                first -= whole * next; \
+                to -= 4u * whole; \
+                other -= 4u * whole; \
+            } \
+            line = first; \
         } \
         if (mask != 0u) { \
+            const uint32_t rest = (turns) ? whole - turn : 0u; \
+            line += rest * next; \
+            to += 4u * rest; \
+            other += 4u * rest; \
             offsets[0] = planes->tail[0], offsets[1] = planes->tail[1], offsets[2] = planes->tail[2]; \
             FBC_PLANES_ASM(load, (count) + 8, FBC_PLANES_MASK, w, x, y, z); \
         } \
     }
-FBC_DEFINE_PLANES(8, FBC_PLANES_8, 14, "%[b]", "%[e]", "%[d]", "%[a]")
-FBC_DEFINE_PLANES(4_0, FBC_PLANES_4_0, 13, "%[c]", "%[a]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(4_1, FBC_PLANES_4_1, 15, "%[c]", "%[a]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(2_0, FBC_PLANES_2_0, 12, "%[b]", "%[c]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(2_1, FBC_PLANES_2_1, 13, "%[b]", "%[c]", "%[d]", "%[f]")
-FBC_DEFINE_PLANES(first, FBC_PLANES_FIRST, 4, "%[a]", "%[b]", "%[c]", "%[d]")
+FBC_DEFINE_PLANES(8, FBC_PLANES_8, 14, 0, "%[b]", "%[e]", "%[d]", "%[a]")
+FBC_DEFINE_PLANES(4_0, FBC_PLANES_4_0, 13, 0, "%[c]", "%[a]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(4_1, FBC_PLANES_4_1, 15, 0, "%[c]", "%[a]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(2_0, FBC_PLANES_2_0, 12, 0, "%[b]", "%[c]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(2_1, FBC_PLANES_2_1, 13, 0, "%[b]", "%[c]", "%[d]", "%[f]")
+FBC_DEFINE_PLANES(first, FBC_PLANES_FIRST, 4, 0, "%[a]", "%[b]", "%[c]", "%[d]")
+FBC_DEFINE_PLANES(in_turn, FBC_PLANES_FIRST, 4, 1, "%[a]", "%[b]", "%[c]", "%[d]")
 
 #else
 
@@ -172,6 +186,7 @@ FBC_DEFINE_PLANES(4_1, 4u, 1u, 0u)
 FBC_DEFINE_PLANES(2_0, 2u, 0u, 0u)
 FBC_DEFINE_PLANES(2_1, 2u, 1u, 0u)
 FBC_DEFINE_PLANES(first, 8u, 0u, 1u)
+FBC_DEFINE_PLANES(in_turn, 8u, 0u, 1u)
 
 #endif
 
