@@ -2,58 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from placements import check_placement
+from memory_plans import check_plan, layer_loads
 
 from fbcompile.errors import DoesNotFitError
-from fbcompile.lowering.arena import activation_buffers, peak
-from fbcompile.lowering.memory import LayerLoad, MemoryPlan, memory_problem, plan_memory
+from fbcompile.lowering.memory import LayerLoad, memory_problem, plan_memory
 from fbcompile.lowering.network import Network
-
-
-@st.composite
-def layer_loads(draw, layers: int) -> list[LayerLoad]:
-    loads = []
-    for _ in range(layers):
-        block = 8 * draw(st.integers(0, 600))
-        blocks = [block] * draw(st.integers(0, 20)) if block else []
-        if blocks and draw(st.booleans()):
-            blocks[-1] = 8
-        loads.append(LayerLoad(tuple(blocks), draw(st.booleans()), float(draw(st.integers(0, 30_000)))))
-    return loads
-
-
-def check_plan(network: Network, loads: list[LayerLoad], plan: MemoryPlan, l2_bytes: int) -> None:
-    """Every block is in one slice, no two live buffers overlap, every slice has come when it is used."""
-    for layer, load in enumerate(loads):
-        slices = plan.slices_of(layer)
-        blocks = [i for part in slices for i in range(part.first_block, part.first_block + part.blocks)]
-        assert blocks == list(range(len(load.blocks)))
-        assert [part.bytes for part in slices] == [
-            sum(load.blocks[part.first_block : part.first_block + part.blocks]) for part in slices
-        ]
-        assert len(slices) <= 1 or load.once
-        assert len({part.blocks for part in slices[:-1]}) <= 1
-        moments = range(plan.first_moments[layer], plan.first_moments[layer + 1])
-        assert [part.moment for part in slices] == list(moments) if slices else len(moments) == 1
-    buffers = [*activation_buffers(network, plan.first_moments), *(part.buffer for part in plan.slices)]
-    offsets = plan.activations | {part.buffer.name: part.l2_offset for part in plan.slices}
-    check_placement(buffers, offsets, plan.first_moments[-1])
-    assert peak(buffers, offsets) == plan.l2_bytes <= l2_bytes
-    ends = [0, *(part.l3_offset + part.bytes for part in plan.slices)]
-    assert all(part.l3_offset >= end for part, end in zip(plan.slices, ends, strict=False))
-    assert ends[-1] <= plan.l3_bytes
-    # Replayed as the program does it: what was allowed before a moment includes the slice that it needs.
-    for number, part in enumerate(plan.slices):
-        assert plan.allowed(part.moment) > number
-        assert part.start <= part.moment <= part.last
-    starts = [part.start for part in plan.slices]
-    assert starts == sorted(starts)
-    assert all(wait >= 0 for wait in plan.l3_wait_cycles)
-    assert plan.bound <= plan.l3_wait + 1e-6
 
 
 @settings(max_examples=60, deadline=None)
@@ -75,42 +31,6 @@ def test_plans_of_networks(lowering, seed, data):
         check_plan(network, loads, plan_memory(network, loads, enough, solve=False), needed)
         return
     check_plan(network, loads, plan, l2_bytes)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 500), st.data())
-def test_the_solver_only_improves(lowering, seed, data):
-    network = lowering.random(seed, layers=4).build()
-    loads = data.draw(layer_loads(len(network.layers)))
-    l2_bytes = data.draw(st.integers(6000, 40_000))
-    target = lowering.target(l2_bytes=l2_bytes)
-    try:
-        greedy = plan_memory(network, loads, target, solve=False)
-    except DoesNotFitError:
-        return
-    solved = plan_memory(network, loads, target)
-    check_plan(network, loads, solved, l2_bytes)
-    assert solved.l3_wait < greedy.l3_wait if solved.method == "solver" else solved == greedy
-
-
-def test_the_solver_finds_what_the_greedy_plan_misses(lowering):
-    """The greedy plan puts the first slices where later ones do not fit beside them any more."""
-    network = lowering.random(103, layers=6).build()
-    random = np.random.default_rng(7)
-    improved = 0
-    for _ in range(6):
-        loads = [
-            LayerLoad((8 * int(random.integers(1, 300)),) * int(random.integers(1, 9)), True, 5000.0)
-            for _ in network.layers
-        ]
-        target = lowering.target(l2_bytes=18_000)
-        greedy = plan_memory(network, loads, target, solve=False)
-        solved = plan_memory(network, loads, target)
-        assert solved == plan_memory(network, loads, target), "same input, same plan"
-        check_plan(network, loads, solved, 18_000)
-        assert greedy.bound <= solved.l3_wait <= greedy.l3_wait
-        improved += solved.method == "solver"
-    assert improved >= 2
 
 
 def chain(lowering, layers: int) -> Network:
