@@ -265,13 +265,7 @@ def candidate_costs(
         stream_bytes: Only tilings that load every weight once, and whose blocks have at most so many bytes
             (the smallest blocks if all have more).
     """
-    outputs = geometry.output.channels
-    channels = (
-        [outputs] if geometry.family == "pixelwise" else balanced_sizes(outputs, granule, aligned=(2, 4))
-    )
-    if stream_bytes is not None:
-        small = [n for n in channels if weight_block(layer, kernel, n).bytes <= stream_bytes]
-        channels = small or [min(channels)]
+    channels = _channel_sizes(layer, kernel, geometry, granule, stream_bytes)
     stationary = _loop_orders(kernel, stream_bytes is not None)
     columns = _column_sizes(geometry, all_columns)
     grid = _grid(geometry, columns, channels, stationary, _bufferings(kernel))
@@ -286,9 +280,8 @@ def candidate_costs(
     sizes = _buffer_sizes(grid, channels, source, weight_sizes[grid.pick])
     used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
     # One operand late is a case of its own only if both are moved several times.
-    used[(grid.late > 0) & ((source.loads == 1) | (grid.counts[2] == 1) | (weights.cycles == 0))] = (
-        _NEVER_FITS
-    )
+    moved_once = (source.loads == 1) | (grid.counts[2] == 1) | (weights.cycles == 0)
+    used[(grid.late > 0) & moved_once] = _NEVER_FITS
     resident = kernel.resident_bytes(layer)
     traffic = sum(
         (operand.loads * operand.bytes for operand in (source, weights, target)),
@@ -313,6 +306,20 @@ def candidate_costs(
         traffic_bytes=np.rint(traffic).astype(np.int64),
         sizes=sizes,
     )
+
+
+def _channel_sizes(
+    layer: Layer, kernel: Kernel, geometry: LayerGeometry, granule: int, stream_bytes: int | None
+) -> list[int]:
+    """Channels of tiles worth trying."""
+    total = geometry.output.channels
+    if geometry.family == "pixelwise":
+        return [total]
+    channels = balanced_sizes(total, granule, aligned=(2, 4))
+    if stream_bytes is None:
+        return channels
+    small = [n for n in channels if weight_block(layer, kernel, n).bytes <= stream_bytes]
+    return small or [min(channels)]
 
 
 def _overhead(grid: _Grid, *operands: _Operand) -> Numbers:
