@@ -9,15 +9,17 @@ and ``shift`` so that
    int32 for every accumulator that the weights and the input's type admit. If ``wide``, both are int64
    without any clamp.
 2. *The clamp is invisible.* It changes no output: beyond it the output of the channel is saturated already.
-3. *Precision.* ``|(acc·mul + add) / 2^shift − (y + 1/2)| <= 1/16`` wherever low <= y <= high and acc is
+3. *Precision.* ``|(acc·mul + add) / 2^shift − (y + 1/2)| <= 1/8`` wherever low <= y <= high and acc is
    admitted. (1/2 because the arithmetic shift rounds down, so that the result is y rounded half up.) Outside
-   of that range both sides saturate alike. So the result is y rounded, except where y is within 1/16 of a
-   rounding boundary.
+   of that range both sides saturate alike. So the result is y rounded, except where y is within 1/8 of a
+   rounding boundary. With a clamp, or in 64 bits, 1/16 instead: they cost time, so that they have to be
+   better than what does without. The bound is met at the ends of the accumulator's range only; where
+   accumulators are likely, the error is a fraction of it.
 
 1 and 2 are decided in exact integers, 3 in float64 with a margin far above its rounding error. The widest
-``shift`` that satisfies 1 without a clamp is taken; if 3 fails there, the widest with a clamp; if 3 fails
-there too, the layer is ``wide``. ``add`` also centres the error
-that rounding ``mul`` makes over the range that matters, which halves it.
+``shift`` that satisfies 1 without a clamp is taken; if 3 fails there, the widest with a clamp, which costs
+the kernels 3 % of a layer of 512 channels and 14 % of one of 16; if 3 fails there too, the layer is ``wide``.
+``add`` also centres the error that rounding ``mul`` makes over the range that matters, which halves it.
 
 Integer multipliers need none of that: with shift 0, ``acc·M + floor(B + 1/2)`` is y rounded half up, exactly.
 """
@@ -37,6 +39,9 @@ FloatArray = npt.NDArray[np.float64]
 
 MAXIMUM_ERROR = 1 / 16
 """Bound of the error of the integer affine map, in output steps."""
+
+UNCLAMPED_ERROR = 1 / 8
+"""The same of sums without a clamp and in 32 bits: what the kernels compute fastest."""
 
 _MARGIN = 2.0**-20
 _NARROW_SHIFT = 31
@@ -137,9 +142,13 @@ def choose_requantization(
     found = _exact(problem)
     if found is not None:
         return found
-    for form, widest in ((_narrow, _NARROW_SHIFT), (_clamped, _NARROW_SHIFT), (_wide, _WIDE_SHIFT)):
+    for form, widest, error in (
+        (_narrow, _NARROW_SHIFT, UNCLAMPED_ERROR),
+        (_clamped, _NARROW_SHIFT, MAXIMUM_ERROR),
+        (_wide, _WIDE_SHIFT, MAXIMUM_ERROR),
+    ):
         found = _first_that_fits(problem, form, widest)
-        if found is not None and _error(problem, found) <= MAXIMUM_ERROR - _MARGIN:
+        if found is not None and _error(problem, found) <= error - _MARGIN:
             return found
     raise UnsupportedModelError(
         f"no 32-bit multiplier requantizes this layer within 1/{round(1 / MAXIMUM_ERROR)} of an output step",
