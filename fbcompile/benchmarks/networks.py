@@ -143,6 +143,7 @@ class NetworkRun:
         l1_bytes: Bytes of L1 for tiles.
         l2_bytes: Bytes of L2 for tensors.
         fuse: Fuse layers where that is predicted to be faster.
+        layouts: Lay tensors channel-first where that is predicted to be faster.
         data: As ``--data``; None for data-free calibration.
         seed: Of inputs and calibration.
     """
@@ -154,6 +155,7 @@ class NetworkRun:
     l1_bytes: int | None = None
     l2_bytes: int | None = None
     fuse: bool = True
+    layouts: bool = True
     data: str | None = None
     seed: int = 0
 
@@ -186,6 +188,7 @@ def benchmark_network(
             l1_bytes=run.l1_bytes,
             l2_bytes=run.l2_bytes,
             fuse=run.fuse,
+            layouts=run.layouts,
             seed=run.seed,
             finetune_epochs=0,
             stop_after="lower",

@@ -31,6 +31,7 @@ def networks(
         int | None, typer.Option(help="L2 bytes for tensors. [default: the target's]")
     ] = None,
     fuse: Annotated[bool, typer.Option(help="Fuse depthwise and pointwise layers where faster.")] = True,
+    layouts: Annotated[bool, typer.Option(help="Lay tensors channel-first where faster.")] = True,
     data: Annotated[
         str | None, typer.Option(help="Data to calibrate on, as for compile. [default: none]")
     ] = None,
@@ -51,7 +52,7 @@ def networks(
 
     install = require_gvsoc(gvsoc)
     runs = [
-        NetworkRun(model, machine, widths, cores, l1_bytes, l2_bytes, fuse, data)
+        NetworkRun(model, machine, widths, cores, l1_bytes, l2_bytes, fuse, layouts, data)
         for model in models
         for machine in target
         for widths in bits or ["8"]

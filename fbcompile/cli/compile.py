@@ -44,6 +44,10 @@ def compile_(
         bool | None,
         typer.Option(help="Compute depthwise and pointwise layers together where faster. [default: fuse]"),
     ] = None,
+    layouts: Annotated[
+        bool | None,
+        typer.Option(help="Lay tensors channel-first where faster; else all HWC. [default: layouts]"),
+    ] = None,
     calibration_images: Annotated[int | None, typer.Option(help="Training images to calibrate on.")] = None,
     input_range: Annotated[
         str | None, typer.Option(help="low,high of the input, for data-free runs.")

@@ -115,7 +115,9 @@ class LoweringReport:
         return values | {"predicted_cycles": self.predicted_cycles, "traffic_ratio": self.traffic_ratio}
 
 
-def lower(network: Network, target: Target, out: Path, *, fuse: bool = True) -> LoweringReport:
+def lower(
+    network: Network, target: Target, out: Path, *, fuse: bool = True, layouts: bool = True
+) -> LoweringReport:
     """Tiles, plans memory and writes the C project.
 
     Args:
@@ -123,6 +125,7 @@ def lower(network: Network, target: Target, out: Path, *, fuse: bool = True) -> 
         target: The machine.
         out: Folder of the project; made if missing.
         fuse: Compute depthwise and pointwise layers together where that is predicted to be faster.
+        layouts: Lay tensors between layers channel-first where that is predicted to be faster.
 
     Returns:
         What was decided, with predictions.
@@ -142,7 +145,7 @@ def lower(network: Network, target: Target, out: Path, *, fuse: bool = True) -> 
         LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    program = plan_program(network, plans, target, fuse=fuse)
+    program = plan_program(network, plans, target, fuse=fuse, layouts=layouts)
     memory = program.memory
     files = emit_project(program.network, program.plans, memory, target, out)
     layers = tuple(

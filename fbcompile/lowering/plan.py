@@ -46,7 +46,9 @@ class ProgramPlan:
         return self.memory.l3_wait + sum(plan.tiling.cycles.total for plan in self.plans)
 
 
-def plan_program(network: Network, plans: list[LayerPlan], target: Target, *, fuse: bool) -> ProgramPlan:
+def plan_program(
+    network: Network, plans: list[LayerPlan], target: Target, *, fuse: bool, layouts: bool = True
+) -> ProgramPlan:
     """Plans fusion, layouts, tiling and memory together.
 
     Args:
@@ -54,6 +56,7 @@ def plan_program(network: Network, plans: list[LayerPlan], target: Target, *, fu
         plans: One per layer, each tiled for itself.
         target: The machine.
         fuse: Whether layers may be fused.
+        layouts: Whether tensors may be channel-first.
 
     Raises:
         DoesNotFitError: No variant fits L2, or the weights exceed L3; the error is that of the network as it
@@ -63,11 +66,11 @@ def plan_program(network: Network, plans: list[LayerPlan], target: Target, *, fu
     planned: list[ProgramPlan] = []
     problems: list[DoesNotFitError] = []
     for variant in [(network, plans), *fused.for_speed]:
-        _plan_variant(variant, target, planned, problems)
+        _plan_variant(variant, target, layouts, planned, problems)
     for variant in fused.for_space:
         if planned:
             break
-        _plan_variant(variant, target, planned, problems)
+        _plan_variant(variant, target, layouts, planned, problems)
     if not planned:
         raise problems[0]
     best = min(planned, key=lambda program: program.cycles)
@@ -75,11 +78,15 @@ def plan_program(network: Network, plans: list[LayerPlan], target: Target, *, fu
 
 
 def _plan_variant(
-    variant: Variant, target: Target, planned: list[ProgramPlan], problems: list[DoesNotFitError]
+    variant: Variant,
+    target: Target,
+    layouts: bool,
+    planned: list[ProgramPlan],
+    problems: list[DoesNotFitError],
 ) -> None:
     """Adds the variant's plan, or why it has none."""
     try:
-        network, plans = choose_layouts(*variant, target)
+        network, plans = choose_layouts(*variant, target) if layouts else variant
         planned.append(min(_tiled_variants(network, plans, target), key=lambda program: program.cycles))
     except DoesNotFitError as error:
         problems.append(error)

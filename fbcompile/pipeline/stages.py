@@ -170,7 +170,13 @@ def _lower(state: RunState) -> str:
 
     if state.network is None:
         state.network = read_integer_model(state.model)
-    state.lowering = lower(state.network, state.target, state.folder.partial / "c", fuse=state.options.fuse)
+    state.lowering = lower(
+        state.network,
+        state.target,
+        state.folder.partial / "c",
+        fuse=state.options.fuse,
+        layouts=state.options.layouts,
+    )
     report = state.lowering
     return f"L2 peak {report.l2_bytes:,} B, weights {report.l3_bytes:,} B in L3"
 

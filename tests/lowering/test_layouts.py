@@ -186,6 +186,15 @@ def test_generated_c_says_what_is_channel_first(lowering, tmp_path):
     assert "channel-first are those that these layers write: Layer0, Layer2. */" in header
 
 
+def test_all_tensors_are_hwc_if_asked_for(lowering, tmp_path):
+    network = lowering.depthwise().build()
+    target = lowering.target(l1_bytes=60_000, isa="xpulpnn")
+    report = lower(network, target, tmp_path / "c", fuse=False, layouts=False)
+    assert [layer.layout for layer in report.layers] == [None] * len(network.layers)
+    assert "channel-first" not in (tmp_path / "c/src/Layer1.c").read_text()
+    assert report.spared_cycles == 0
+
+
 def assert_equal_to_numpy(folder: Path, builder) -> None:
     """Runs the C project with guard zones, argument checks and traces, and compares every tensor."""
     network, x = builder.build(), builder.inputs(2)
