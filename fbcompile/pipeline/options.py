@@ -40,7 +40,7 @@ class CompileOptions:
         l1_bytes: L1 budget; None for the target's.
         l2_bytes: L2 budget; None for the target's.
         fuse: Compute depthwise and pointwise layers together where that is predicted to be faster.
-        layouts: Lay tensors between layers channel-first where that is predicted to be faster; else all are HWC.
+        layouts: Lay tensors between layers channel-first where that is predicted to be faster; else HWC.
         calibration_images: Images of the training set used for calibration.
         input_range: ``low,high`` of the model's input, for data-free calibration.
         search_variant: ``paper`` or ``free_bits``: the two published forms of Bayesian Bits.
