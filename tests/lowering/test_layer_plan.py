@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+from layer_plans import layer_plan
 
 from fbcompile.lowering.fuse import fuse
 from fbcompile.lowering.kernels import choose_kernel, fuse_kernels, weight_block
@@ -9,17 +10,11 @@ from fbcompile.lowering.packing import pack_requantization, pack_weights
 from fbcompile.lowering.tiling import tile_layer
 
 
-def planned(layer, target) -> LayerPlan:
-    kernel = choose_kernel(layer, target)
-    tiling = tile_layer(layer, kernel, target)
-    return LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
-
-
 def test_a_block_holds_what_its_channels_need(lowering):
     builder = lowering.builder(3, 16, 9, 9)
     builder.conv(24, weight_bits=4, bits=4)
     layer = builder.layers[0]
-    plan = planned(layer, lowering.target(l1_bytes=2200))
+    plan = layer_plan(layer, lowering.target(l1_bytes=2200))
     spans = plan.tiling.channel_spans()
     assert len(plan.weights) == len(spans) > 1
     weights = pack_weights(layer, plan.kernel)
@@ -36,7 +31,7 @@ def test_a_block_holds_what_its_channels_need(lowering):
 def test_layers_without_weights_have_no_blocks(lowering):
     builder = lowering.builder(3, 8, 6, 6)
     builder.max_pool()
-    assert planned(builder.layers[0], lowering.target()).weights == ()
+    assert layer_plan(builder.layers[0], lowering.target()).weights == ()
 
 
 def test_the_first_block_of_a_fused_layer_begins_with_its_depthwise_weights(lowering):
@@ -58,7 +53,7 @@ def test_loads_are_the_blocks_and_the_predicted_cycles(lowering):
     builder = lowering.builder(3, 16, 12, 12)
     builder.conv(32)
     builder.max_pool()
-    plans = [planned(layer, lowering.target(l1_bytes=3000)) for layer in builder.layers]
+    plans = [layer_plan(layer, lowering.target(l1_bytes=3000)) for layer in builder.layers]
     conv, pool = layer_loads(plans)
     assert conv.blocks == tuple(len(block) for block in plans[0].weights)
     assert np.isclose(conv.cycles, plans[0].tiling.cycles.total)

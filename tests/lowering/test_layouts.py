@@ -7,30 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layer_plans import layer_plans
 
 from fbcompile.lowering.emit import emit_project
 from fbcompile.lowering.kernels import choose_kernel, fuse_kernels
-from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
+from fbcompile.lowering.layer_plan import LayerPlan, layer_loads
 from fbcompile.lowering.layouts import choose_layouts
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.memory import plan_memory
 from fbcompile.lowering.network import Network, with_channel_first
 from fbcompile.lowering.program import program_network
-from fbcompile.lowering.tiling import tile_layer
 from fbcompile.reference.numpy_interpreter import run_numpy
 from fbcompile.targets import Target
 from fbcompile.verification.build import Build, build_project
 from fbcompile.verification.compare import first_difference
 from fbcompile.verification.run import run_on_host
-
-
-def layer_plans(network: Network, target: Target) -> list[LayerPlan]:
-    plans = []
-    for layer in network.layers:
-        kernel = choose_kernel(layer, target)
-        tiling = tile_layer(layer, kernel, target)
-        plans.append(LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling)))
-    return plans
 
 
 def chosen(network: Network, target: Target) -> tuple[Network, list[LayerPlan]]:

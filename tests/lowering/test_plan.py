@@ -1,23 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from layer_plans import layer_plans
 
 from fbcompile.errors import DoesNotFitError
-from fbcompile.lowering.kernels import choose_kernel
-from fbcompile.lowering.layer_plan import LayerPlan, pack_weight_blocks
 from fbcompile.lowering.memory import weight_room
 from fbcompile.lowering.network import FusedLayer
 from fbcompile.lowering.plan import BLOCKS_IN_L2, plan_program
-from fbcompile.lowering.tiling import tile_layer
-
-
-def layer_plans(network, target) -> list[LayerPlan]:
-    plans = []
-    for layer in network.layers:
-        kernel = choose_kernel(layer, target)
-        tiling = tile_layer(layer, kernel, target)
-        plans.append(LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling)))
-    return plans
 
 
 def separable(lowering):
