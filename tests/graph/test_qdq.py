@@ -108,7 +108,7 @@ def test_weight_scale_is_no_worse_than_the_full_range(seed: int, bits: int, size
         rounded = np.clip(np.rint(weight / steps), low, high) * steps
         return ((rounded - weight) ** 2).sum(axis=(1, 2, 3))
 
-    full = np.abs(weight).max(axis=(1, 2, 3)) / high
+    full = (np.abs(weight).max(axis=(1, 2, 3)) / high).astype(np.float32)
     assert np.all(error(weight_scale(weight, bits, 0)) <= error(full) * (1 + 1e-5))
 
 
