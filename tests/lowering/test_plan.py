@@ -52,6 +52,11 @@ def test_weights_larger_than_their_room_stream_through_l2(lowering):
 def test_the_error_is_that_of_the_network_as_it_is(lowering):
     network = separable(lowering)
     target = lowering.target(l1_bytes=20_000, l2_bytes=4_000)
-    with pytest.raises(DoesNotFitError, match="do not fit L2") as caught:
-        plan_program(network, layer_plans(network, target), target, fuse=True)
-    assert network.layers[0].name in str(caught.value) or network.layers[1].name in str(caught.value)
+    plans = layer_plans(network, target)
+    errors = []
+    for fuse in (False, True):
+        with pytest.raises(DoesNotFitError, match="do not fit L2") as caught:
+            plan_program(network, plans, target, fuse=fuse)
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+    assert network.layers[1].name in errors[0]
