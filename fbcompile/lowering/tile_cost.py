@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
+from fbcompile.lowering.kernels import Kernel, weight_block
 from fbcompile.lowering.network import Layer, Tensor
-from fbcompile.lowering.tile_geometry import Axis, LayerGeometry, padded, slice_bytes
-
-Numbers: TypeAlias = npt.NDArray[np.float64]
-Integers: TypeAlias = npt.NDArray[np.int64]
-
-OPERANDS = ("", "input", "weights")
-"""What a tile loads; the first stands for none."""
+from fbcompile.lowering.tile_geometry import padded, slice_bytes
+from fbcompile.lowering.tile_grid import OPERANDS, Grid, Integers, Numbers
 
 TILE_CYCLES = 460.0
 """Cycles of core 0 per tile beside kernel and transfers: next position, transfers, arguments.
@@ -145,77 +141,6 @@ class Candidates:
         return [(name, int(size[index]), int(copies[index])) for name, (size, copies) in self.sizes.items()]
 
 
-def balanced_sizes(total: int, granule: int = 1, *, aligned: tuple[int, ...] = ()) -> list[int]:
-    """Tile sizes worth trying: for each number of tiles the smallest size, and it rounded up to ``aligned``.
-
-    Args:
-        total: Elements to cut.
-        granule: Sizes are multiples of this, unless they are ``total``.
-        aligned: Multiples that kernels like.
-
-    Returns:
-        Sizes from ``total`` down; any other size gives as many tiles with more bytes.
-    """
-    sizes = {total}
-    units = -(-total // granule)
-    count = 1
-    while count <= units:
-        size = -(-units // count)
-        for multiple in (1, *aligned):
-            sizes.add(min(-(-size // multiple) * multiple * granule, total))
-        # The next count that gives a smaller size.
-        count = -(-units // (size - 1)) if size > 1 else units + 1
-    return sorted(sizes, reverse=True)
-
-
-def _column_sizes(geometry: LayerGeometry, all_columns: bool) -> list[int]:
-    total = geometry.columns.output_size
-    if not geometry.splits_rows:
-        return [total]
-    return (
-        balanced_sizes(total)
-        if all_columns
-        else sorted({-(-total // n) for n in (1, 2, 3, 4, 8)}, reverse=True)
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Grid:
-    """All combinations of tile sizes, loop order and buffering, as arrays.
-
-    Attributes:
-        geometry: Of the layer.
-        sizes: Rows, columns, channels of a full tile.
-        counts: Number of tiles along rows, columns, channels.
-        input_rows: Input rows of all row tiles together; and of the largest one.
-        input_columns: Likewise.
-        pick: Index of each candidate's channel size.
-        stationary: True if weights are the outer loop.
-        double: True if double buffered.
-        late: The operand that is not, nevertheless: an index of ``OPERANDS``.
-    """
-
-    geometry: LayerGeometry
-    sizes: tuple[Integers, Integers, Integers]
-    counts: tuple[Numbers, Numbers, Numbers]
-    input_rows: tuple[Numbers, Numbers]
-    input_columns: tuple[Numbers, Numbers]
-    pick: Integers
-    stationary: npt.NDArray[np.bool_]
-    double: npt.NDArray[np.bool_]
-    late: Integers
-
-    @property
-    def spatial(self) -> Numbers:
-        """Tiles of the plane."""
-        return self.counts[0] * self.counts[1]
-
-    @property
-    def tiles(self) -> Numbers:
-        """All tiles."""
-        return self.spatial * self.counts[2]
-
-
 @dataclasses.dataclass(frozen=True)
 class _Operand:
     """Transfers of one operand.
@@ -238,38 +163,22 @@ class _Operand:
         return np.where(always, self.cycles, 0.0), np.where(always, 0.0, self.cycles)
 
 
-def _ahead_and_late(grid: _Grid, source: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
+def _ahead_and_late(grid: Grid, source: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
     """Cycles of loading both operands: of those that are loaded ahead, and of the one that comes late."""
     late = np.choose(grid.late, (np.zeros_like(source), source, weights))
     return source + weights - late, late
 
 
-def candidate_costs(
-    layer: Layer,
-    kernel: Kernel,
-    geometry: LayerGeometry,
-    granule: int,
-    dma: DmaCost,
-    all_columns: bool,
-    stream_bytes: int | None = None,
-) -> Candidates:
+def candidate_costs(layer: Layer, kernel: Kernel, grid: Grid, dma: DmaCost) -> Candidates:
     """Costs of all candidates of one layer.
 
     Args:
         layer: The layer.
         kernel: Gives the weight bytes of a channel tile.
-        geometry: Of ``layer``.
-        granule: Multiple of the channels of a tile.
+        grid: The candidates.
         dma: Cost of transfers.
-        all_columns: Try every balanced column size instead of a few.
-        stream_bytes: Only tilings that load every weight once, and whose blocks have at most so many bytes
-            (the smallest blocks if all have more).
     """
-    channels = _channel_sizes(layer, kernel, geometry, granule, stream_bytes)
-    stationary = _loop_orders(kernel, stream_bytes is not None)
-    columns = _column_sizes(geometry, all_columns)
-    grid = _grid(geometry, columns, channels, stationary, _bufferings(kernel))
-    weight_sizes, all_weights = _weight_bytes(layer, kernel, channels)
+    weight_sizes, all_weights = _weight_bytes(layer, kernel, grid.channels)
     source = _input_operand(grid, dma)
     weights = _weight_operand(grid, dma, all_weights[grid.pick])
     target = _output_operand(grid, dma)
@@ -277,7 +186,7 @@ def candidate_costs(
         _ahead_and_late(grid, *pair)
         for pair in zip(source.split(grid.tiles), weights.split(grid.tiles), strict=True)
     )
-    sizes = _buffer_sizes(grid, channels, source, weight_sizes[grid.pick])
+    sizes = _buffer_sizes(grid, source, weight_sizes[grid.pick])
     used = sum((padded(size) * copies for size, copies in sizes.values()), np.zeros_like(grid.pick))
     # One operand late is a case of its own only if both are moved several times.
     moved_once = (source.loads == 1) | (grid.counts[2] == 1) | (weights.cycles == 0)
@@ -308,79 +217,15 @@ def candidate_costs(
     )
 
 
-def _channel_sizes(
-    layer: Layer, kernel: Kernel, geometry: LayerGeometry, granule: int, stream_bytes: int | None
-) -> list[int]:
-    """Channels of tiles worth trying."""
-    total = geometry.output.channels
-    if geometry.family == "pixelwise":
-        return [total]
-    channels = balanced_sizes(total, granule, aligned=(2, 4))
-    if stream_bytes is None:
-        return channels
-    small = [n for n in channels if weight_block(layer, kernel, n).bytes <= stream_bytes]
-    return small or [min(channels)]
-
-
-def _overhead(grid: _Grid, *operands: _Operand) -> Numbers:
+def _overhead(grid: Grid, *operands: _Operand) -> Numbers:
     """Cycles of core 0 beside kernels and transfers."""
     loop = np.where(grid.tiles > 1, LOOP_CYCLES, 0.0)
     rows = sum((operand.loads * (operand.copies - 1) for operand in operands), np.zeros(grid.tiles.shape))
     return LAYER_CYCLES + loop + grid.tiles * TILE_CYCLES + rows * COPY_CYCLES
 
 
-def _loop_orders(kernel: Kernel, weights_once: bool) -> tuple[bool, ...]:
-    """Whether weights may be the outer loop; a fused kernel would compute its first part again for each."""
-    if isinstance(kernel, FusedKernel):
-        return (False,)
-    return (True,) if weights_once else (True, False)
-
-
-def _bufferings(kernel: Kernel) -> tuple[tuple[bool, int], ...]:
-    """Whether transfers overlap compute, and the operand that comes late."""
-    both: tuple[tuple[bool, int], ...] = ((True, 0), (False, 0))
-    if isinstance(kernel, FusedKernel):
-        return both
-    return *both, (True, OPERANDS.index("input")), (True, OPERANDS.index("weights"))
-
-
-def _grid(
-    geometry: LayerGeometry,
-    columns: list[int],
-    channels: list[int],
-    stationary: tuple[bool, ...],
-    bufferings: tuple[tuple[bool, int], ...],
-) -> _Grid:
-    rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
-    r, k, c, order, buffering = np.indices(
-        (len(rows), len(columns), len(channels), len(stationary), len(bufferings))
-    ).reshape(5, -1)
-    row_tiles, row_sum, row_largest = _axis_numbers(geometry.rows, rows)
-    column_tiles, column_sum, column_largest = _axis_numbers(geometry.columns, columns)
-    size_channels = np.array(channels)[c]
-    channel_tiles = (-(-geometry.output.channels // size_channels)).astype(np.float64)
-    return _Grid(
-        geometry=geometry,
-        sizes=(np.array(rows)[r], np.array(columns)[k], size_channels),
-        counts=(row_tiles[r], column_tiles[k], channel_tiles),
-        input_rows=(row_sum[r], row_largest[r]),
-        input_columns=(column_sum[k], column_largest[k]),
-        pick=c,
-        stationary=np.array(stationary)[order],
-        double=np.array([double for double, _ in bufferings])[buffering],
-        late=np.array([late for _, late in bufferings])[buffering],
-    )
-
-
-def _axis_numbers(axis: Axis, sizes: list[int]) -> tuple[Numbers, Numbers, Numbers]:
-    """For each size: number of tiles, sum of the inputs of all tiles, largest input of a tile."""
-    spans = [[axis.input_span(tile.first, tile.count).count for tile in axis.tiles(size)] for size in sizes]
-    numbers = np.array([(len(counts), sum(counts), max(counts)) for counts in spans], dtype=np.float64)
-    return numbers[:, 0], numbers[:, 1], numbers[:, 2]
-
-
 def _tile_operand(
-    grid: _Grid,
+    grid: Grid,
     dma: DmaCost,
     tensor: Tensor,
     rows: Numbers,
@@ -404,7 +249,7 @@ def _tile_operand(
     return _Operand(dma.cycles(copies, lines, data), data, loads, copies)
 
 
-def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
+def _input_operand(grid: Grid, dma: DmaCost) -> _Operand:
     geometry = grid.geometry
     spatial, tiles, channel_tiles = grid.spatial, grid.tiles, grid.counts[2]
     pixels = grid.input_rows[0] * grid.input_columns[0] / spatial
@@ -421,7 +266,7 @@ def _input_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     return _tile_operand(grid, dma, geometry.inputs[0], rows, pixels, data, loads, False)
 
 
-def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
+def _weight_operand(grid: Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
     channel_tiles = grid.counts[2]
     data = all_bytes / channel_tiles
     copies = np.where(all_bytes > 0, 1.0, 0.0)
@@ -429,7 +274,7 @@ def _weight_operand(grid: _Grid, dma: DmaCost, all_bytes: Integers) -> _Operand:
     return _Operand(dma.cycles(copies, copies, data), data, loads, copies)
 
 
-def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
+def _output_operand(grid: Grid, dma: DmaCost) -> _Operand:
     geometry = grid.geometry
     pixels = geometry.rows.output_size * geometry.columns.output_size / grid.spatial
     rows = geometry.rows.output_size / grid.counts[0]
@@ -437,9 +282,7 @@ def _output_operand(grid: _Grid, dma: DmaCost) -> _Operand:
     return _tile_operand(grid, dma, geometry.output, rows, pixels, data, grid.tiles, grid.counts[2] > 1)
 
 
-def _buffer_sizes(
-    grid: _Grid, channels: list[int], source: _Operand, weights: Integers
-) -> dict[str, tuple[Integers, Integers]]:
+def _buffer_sizes(grid: Grid, source: _Operand, weights: Integers) -> dict[str, tuple[Integers, Integers]]:
     """Bytes and copies of each L1 buffer: two of what is moved several times and ahead."""
 
     def copies(moves: Numbers, operand: str) -> Integers:
@@ -448,8 +291,8 @@ def _buffer_sizes(
 
     geometry = grid.geometry
     pixels = (grid.input_rows[1] * grid.input_columns[1]).astype(np.int64)
-    input_slices = np.array([geometry.input_slice_bytes(n) for n in channels])[grid.pick]
-    output_slices = np.array([slice_bytes(n, geometry.output.bits) for n in channels])[grid.pick]
+    input_slices = np.array([geometry.input_slice_bytes(n) for n in grid.channels])[grid.pick]
+    output_slices = np.array([slice_bytes(n, geometry.output.bits) for n in grid.channels])[grid.pick]
     sizes: dict[str, tuple[Integers, Integers]] = {}
     for number, tensor in enumerate(geometry.inputs):
         pixel = tensor.pixel_bytes if geometry.family == "pixelwise" else input_slices
@@ -459,7 +302,7 @@ def _buffer_sizes(
     return sizes
 
 
-def _weight_bytes(layer: Layer, kernel: Kernel, channels: list[int]) -> tuple[Integers, Integers]:
+def _weight_bytes(layer: Layer, kernel: Kernel, channels: Sequence[int]) -> tuple[Integers, Integers]:
     """For each tile size: bytes of a block of so many output channels, and of all blocks of the layer."""
     total = layer.output.channels
     blocks = [weight_block(layer, kernel, n).bytes for n in channels]

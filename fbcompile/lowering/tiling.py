@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 from fbcompile.errors import DoesNotFitError
 from fbcompile.lowering.kernels import Kernel, Tile, weight_block
 from fbcompile.lowering.network import ConcatLayer, Layer
-from fbcompile.lowering.tile_cost import OPERANDS, Candidates, DmaCost, candidate_costs
+from fbcompile.lowering.tile_cost import Candidates, DmaCost, candidate_costs
 from fbcompile.lowering.tile_geometry import (
     GUARD_BYTES,
     Axis,
@@ -29,6 +29,7 @@ from fbcompile.lowering.tile_geometry import (
     layer_geometry,
     padded_bytes,
 )
+from fbcompile.lowering.tile_grid import OPERANDS, tiling_grid
 from fbcompile.targets.target import Target
 
 LoopOrder: TypeAlias = Literal["weight_stationary", "activation_stationary"]
@@ -278,7 +279,8 @@ def tile_layer(
     granule = channel_granule(layer, kernel)
     smallest = 0
     for all_columns in (False, True):
-        candidates = candidate_costs(layer, kernel, search.geometry, granule, dma, all_columns, stream_bytes)
+        grid = tiling_grid(layer, kernel, search.geometry, granule, all_columns, stream_bytes)
+        candidates = candidate_costs(layer, kernel, grid, dma)
         best, needed = _best(search, candidates, target.l1_bytes)
         if best is not None:
             return _describe(search, candidates, *best)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +10,8 @@ from fbcompile.errors import DoesNotFitError
 from fbcompile.latency.key import LayerShape
 from fbcompile.lowering.kernels import Kernel, Tile, choose_kernel, weight_block
 from fbcompile.lowering.network import with_channel_first
-from fbcompile.lowering.tile_cost import TRANSFER_PRICE, DmaCost, balanced_sizes, candidate_costs
-from fbcompile.lowering.tile_geometry import Axis, layer_geometry, padded_bytes
+from fbcompile.lowering.tile_cost import TRANSFER_PRICE
+from fbcompile.lowering.tile_geometry import Axis, padded_bytes
 from fbcompile.lowering.tiling import LayerTiling, channel_granule, tile_layer
 
 BITS = st.sampled_from([8, 4, 2])
@@ -154,30 +153,6 @@ def test_any_layer(lowering, data, l1_bytes, rate):
     assert 0 <= tiling.gap < 1
 
 
-def stored(layer, kernel, startup: float, line: float) -> dict[tuple[int, int, int], float]:
-    """DMA cycles of one tile's output by its rows, columns and channels, if bytes cost nothing."""
-    dma = DmaCost(math.inf, startup, line)
-    found = candidate_costs(layer, kernel, layer_geometry(layer), channel_granule(layer, kernel), dma, False)
-    keys = zip(found.rows.tolist(), found.columns.tolist(), found.channels.tolist(), strict=True)
-    return dict(zip(keys, found.store.tolist(), strict=True))
-
-
-def test_transfers_of_channel_first_tiles(lowering):
-    builder = lowering.builder(1, 16, 24, 24)
-    builder.conv(0, depthwise=True)
-    layer = builder.layers[0]
-    kernel = choose_kernel(layer, lowering.target())
-    planes = with_channel_first(layer, [layer.output.name])
-    lines, transfers = (stored(planes, kernel, *costs) for costs in ((0, 1), (1, 0)))
-    assert (lines[24, 24, 16], transfers[24, 24, 16]) == (1, 1)
-    assert (lines[12, 24, 16], transfers[12, 24, 16]) == (16, 1)
-    assert (lines[12, 24, 4], transfers[12, 24, 4]) == (4, 1)
-    assert (lines[12, 12, 4], transfers[12, 12, 4]) == (4 * 12, 4)
-    lines, transfers = (stored(layer, kernel, *costs) for costs in ((0, 1), (1, 0)))
-    assert (lines[12, 24, 4], transfers[12, 24, 4]) == (12 * 24, 1)
-    assert (lines[12, 12, 4], transfers[12, 12, 4]) == (12 * 12, 12)
-
-
 def check_scratch(tiling: LayerTiling, layer, kernel, cores: int) -> None:
     """Every tile, rests included, has the scratch that its kernel asks for."""
     geometry, scratch = tiling.geometry, tiling.buffer("scratch")
@@ -286,20 +261,6 @@ def test_more_memory_is_never_worse(lowering):
     assert costs[-1] < costs[0]
 
 
-def test_bytes_move_again_only_if_that_spares_more_than_their_price(lowering, monkeypatch):
-    builder = lowering.builder(1, 512, 14, 14)
-    builder.conv(512, (1, 1), pads=(0,) * 4)
-    layer, target = builder.layers[0], lowering.target(l1_bytes=55_296, cores=8, isa="xpulpnn")
-    kernel = choose_kernel(layer, target)
-    tiling = tile_layer(layer, kernel, target)
-    monkeypatch.setattr("fbcompile.lowering.tile_cost.TRANSFER_PRICE", 0.0)
-    free = tile_layer(layer, kernel, target)
-    spared = tiling.cycles.total - free.cycles.total
-    moved = free.traffic_bytes - tiling.traffic_bytes
-    assert moved > 0
-    assert 0 <= spared <= TRANSFER_PRICE * moved / target.dma.bytes_per_cycle
-
-
 def test_slow_dma_is_overlapped(lowering):
     builder = lowering.builder(1, 32, 28, 28)
     builder.conv(96)
@@ -324,15 +285,6 @@ def test_same_result_twice(lowering):
     for layer in builder.layers:
         kernel = choose_kernel(layer, target)
         assert tile_layer(layer, kernel, target) == tile_layer(layer, kernel, target)
-
-
-@pytest.mark.parametrize(("total", "granule"), [(1, 1), (7, 1), (112, 1), (30, 4), (1024, 8), (5, 8)])
-def test_balanced_sizes_give_every_number_of_tiles(total, granule):
-    sizes = balanced_sizes(total, granule)
-    assert sizes[0] == total
-    assert all(size % granule == 0 or size == total for size in sizes)
-    possible = {-(-total // size) for size in range(granule, total, granule)} | {1}
-    assert {-(-total // size) for size in sizes} == possible
 
 
 def test_window_that_lies_in_the_padding():
