@@ -12,6 +12,7 @@ from fbcompile.errors import InternalError, UnsupportedModelError
 from fbcompile.graph.activations import fused_output
 from fbcompile.graph.integer_functions import DOMAIN, REQUANT_ADD
 from fbcompile.graph.qdq import QuantizedTensor
+from fbcompile.lowering.folding import prefers_short
 from fbcompile.lowering.network import IntArray
 from fbcompile.passes.base import Change
 from fbcompile.passes.integer_graph import Attributes, IntegerGraph, IntegerTensor
@@ -120,7 +121,9 @@ def _requantize_weighted(
         scale, precision = _raw_scale(steps, bias, bounds), RAW
         low, high = output_steps(output, scale)
         limits = int(max(low, RAW.lowest)), int(min(high, RAW.highest))
-    found = choose_requantization(steps / scale, bias / scale, *bounds, *limits)
+    depthwise = node.attributes.get_int("group", 1) == len(weights) and weights.shape[1] == 1
+    short = prefers_short(weights.shape[2:], depthwise, precision.bits, limits)
+    found = choose_requantization(steps / scale, bias / scale, *bounds, *limits, short=short)
     result = graph.define(output.value, precision, scale)
     return emit_requantization(
         graph, acc, result, found, (1, -1, 1, 1)[: len(acc.shape or ())], str(node.name)

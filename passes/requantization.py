@@ -22,6 +22,10 @@ pointwise layer of 512 input channels 2 % and one of 16 input channels 18 % of i
 3 fails there too, the layer is ``wide``.
 ``add`` also centres the error that rounding ``mul`` makes over the range that matters, which halves it.
 
+For depthwise layers with narrow outputs one more form is preferred to all of these, because the kernels compute
+it fastest (``lowering/folding.py``): shift 18, multipliers below 2^16 and addends that are multiples of them, with
+an error of at most 1/16. If products can leave int32, it has a clamp, which those kernels do not see.
+
 Integer multipliers need none of that: with shift 0, ``acc·M + floor(B + 1/2)`` is y rounded half up, exactly.
 """
 
@@ -34,6 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fbcompile.errors import UnsupportedModelError
+from fbcompile.lowering.folding import SHORT_SHIFT
 from fbcompile.lowering.network import IntArray, Requantization
 
 FloatArray = npt.NDArray[np.float64]
@@ -50,6 +55,7 @@ _WIDE_SHIFT = 46
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 _INT62 = float(1 << 62)
 _INT16_MAXIMUM = (1 << 15) - 1
+_UINT16_MAXIMUM = (1 << 16) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +130,14 @@ def accumulator_bounds(weights: IntArray, input_low: int, input_high: int) -> tu
 
 
 def choose_requantization(
-    multiplier: FloatArray, addend: FloatArray, acc_low: IntArray, acc_high: IntArray, low: int, high: int
+    multiplier: FloatArray,
+    addend: FloatArray,
+    acc_low: IntArray,
+    acc_high: IntArray,
+    low: int,
+    high: int,
+    *,
+    short: bool = False,
 ) -> Requantization:
     """Integers for ``y = acc·multiplier + addend``, with the three properties of this module.
 
@@ -135,6 +148,7 @@ def choose_requantization(
         acc_high: Largest accumulator that can occur, (channels,).
         low: Smallest output.
         high: Largest output.
+        short: Prefer factors of 16 bits.
 
     Raises:
         UnsupportedModelError: Not even 64 bits reach the precision.
@@ -142,6 +156,9 @@ def choose_requantization(
     problem = _problem(multiplier, addend, acc_low, acc_high, low, high)
     found = _exact(problem)
     if found is not None:
+        return found
+    found = _short(problem) if short else None
+    if found is not None and _error(problem, found) <= MAXIMUM_ERROR - _MARGIN:
         return found
     for form, widest, error in (
         (_narrow, _NARROW_SHIFT, UNCLAMPED_ERROR),
@@ -219,6 +236,28 @@ def _clamped(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: i
     if not _fits_int32(problem, multiplier, addend, clamp):
         return None
     return Requantization(multiplier, addend, shift, problem.low, problem.high, clamp)
+
+
+def _short(problem: _Problem) -> Requantization | None:
+    """The form with factors of 16 bits, or None if there is none: then fold_requantization finds it too."""
+    found = _candidate(problem, SHORT_SHIFT)
+    if problem.low != 0 or found is None:
+        return None
+    multiplier, addend = found
+    moves = multiplier > 0
+    slope = np.where(moves, multiplier, 1)
+    offset = (2 * addend + slope) // (2 * slope)
+    addend = np.where(moves, offset * multiplier, addend)
+    saturates = -(-(problem.high + 1 << SHORT_SHIFT) // slope)
+    if max(multiplier.max(), np.where(moves, saturates, 0).max()) > _UINT16_MAXIMUM:
+        return None
+    if _fits_int32(problem, multiplier, addend, None):
+        return Requantization(multiplier, addend, SHORT_SHIFT, problem.low, problem.high)
+    # Not only the least clamp: the sums that it leaves must reach from the least output to the largest one.
+    clamp = np.where(moves, np.maximum(np.maximum(offset - 1, saturates - offset), 0), 0)
+    if not _fits_int32(problem, multiplier, addend, clamp):
+        return None
+    return Requantization(multiplier, addend, SHORT_SHIFT, problem.low, problem.high, clamp)
 
 
 def _fits_int32(problem: _Problem, multiplier: IntArray, addend: IntArray, clamp: IntArray | None) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from fbcompile.benchmarks import answer
 from fbcompile.errors import InternalError
 from fbcompile.latency.key import LayerShape
+from fbcompile.lowering.folding import SHORT_SHIFT
 from fbcompile.lowering.kernels import Kernel, Tile
 from fbcompile.lowering.network import (
     AddLayer,
@@ -44,7 +45,8 @@ class CaseSpec:
             and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``saturating``: by 21, as
             sums reach far beyond narrow outputs; ``raised``: outputs begin one above the least of their type;
             ``capped``: they end one below its largest; ``halves``: an add's factors have 16 bits;
-            ``identity``: requantization changes nothing.
+            ``short``: those of a requantization to unsigned outputs, as ``choose_requantization`` prefers
+            them for depthwise layers; ``identity``: requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -228,6 +230,8 @@ def _draw_requantization(
     if spec.data == "identity":  # (128·x + 127) >> 7 is x
         one = np.ones(channels, np.int64)
         return Requantization(128 * one, 127 * one, 7, low, high)
+    if spec.data == "short":
+        return _draw_short_requantization(rng, acc, target, channels)
     low, high = low + (spec.data == "raised"), high - (spec.data == "capped")
     clamp = None
     if spec.data == "clamped" and not spec.wide:
@@ -252,3 +256,15 @@ def _draw_requantization(
             f"case {spec.name}: the drawn requantization would overflow", where="kernel cases"
         )
     return Requantization(multiplier, addend, shift, low, high, clamp, spec.wide)
+
+
+def _draw_short_requantization(
+    rng: np.random.Generator, acc: IntArray, target: Tensor, channels: int
+) -> Requantization:
+    """Likewise, with factors of 16 bits: multipliers below 2^16, addends that are multiples of them."""
+    low, high = limits(target.bits, target.signed)
+    least, most = (high << SHORT_SHIFT >> 16) + 1, (1 << 16) - 1
+    middle = 2.2 * high / max(1, int(np.abs(acc).max())) * (1 << SHORT_SHIFT)
+    multiplier = np.clip(middle * rng.uniform(0.5, 1.0, channels), 2 * least, most).astype(np.int64)
+    offset = rng.uniform(-1, 1, channels) * (1 << SHORT_SHIFT) / multiplier
+    return Requantization(multiplier, offset.astype(np.int64) * multiplier, SHORT_SHIFT, low, high)

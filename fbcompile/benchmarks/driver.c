@@ -55,13 +55,16 @@ static uint32_t padded(uint32_t bytes) {
 }
 
 static fbc_requantization requantization(const int32_t *s) {
-    const fbc_requantization parameters = {(const fbc_scale *)(const void *)operands[SCALE],
-                                           operands[ADDEND],
-                                           s[0],
-                                           s[1],
-                                           (uint8_t)s[2],
-                                           (uint8_t)s[3],
-                                           (uint8_t)s[4]};
+    const fbc_requantization parameters = {
+        .scale = (const fbc_scale *)(const void *)operands[SCALE],
+        .addend = operands[ADDEND],
+        .low = s[0],
+        .high = s[1],
+        .shift = (uint8_t)s[2],
+        .wide = (uint8_t)s[3],
+        .clamped = (uint8_t)s[4],
+        .folded = 0,
+    };
     return parameters;
 }
 
@@ -89,6 +92,7 @@ static void fill_conv(fbc_conv_args *a, const int32_t *s) {
     a->output_bits = (uint8_t)s[20];
     a->input_channel_first = (uint8_t)s[21];
     a->output_channel_first = (uint8_t)s[22];
+    a->requantization.folded = (uint8_t)s[23];
 }
 
 static void fill_add(fbc_add_args *a, const int32_t *s) {

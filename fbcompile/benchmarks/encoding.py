@@ -24,7 +24,13 @@ from fbcompile.lowering.network import (
     Requantization,
     WeightedLayer,
 )
-from fbcompile.lowering.packing import pack_lanes, pack_requantization, pack_tensor, pack_weights
+from fbcompile.lowering.packing import (
+    pack_lanes,
+    pack_parameters,
+    pack_requantization,
+    pack_tensor,
+    pack_weights,
+)
 
 SCALARS = 24
 GUARD_BYTES = 16
@@ -109,16 +115,21 @@ def _operands(case: Case, kernel: Kernel) -> list[bytes]:
     ]
     packed += [b""] * (2 - len(packed))
     weights = pack_weights(layer, kernel) if isinstance(layer, WeightedLayer) else b""
+    return [*packed, weights, *_parameters(layer, kernel), _initial_output(case)]
+
+
+def _parameters(layer: Layer, kernel: Kernel) -> tuple[bytes, bytes]:
+    """Scales and addends."""
+    if isinstance(layer, WeightedLayer):
+        return pack_parameters(layer, kernel)
     requantization = _requantization(layer)
-    channels = layer.output.channels if isinstance(layer, WeightedLayer) else 1
-    parameters = (b"", b"") if requantization is None else pack_requantization(requantization, channels)
-    return [*packed, weights, *parameters, _initial_output(case)]
+    return (b"", b"") if requantization is None else pack_requantization(requantization, 1)
 
 
 def _encode(case: Case, kernel: Kernel, cores: int, functions: Sequence[str]) -> bytes:
     layer, operands = case.layer, _operands(case, kernel)
     scratch = kernel.scratch_bytes(layer, whole_tile(case), cores)
-    scalars = _scalars(case)
+    scalars = _scalars(case, kernel)
     prepare = functions.index(kernel.prepare) + 1 if kernel.prepare else 0
     numbers = [functions.index(kernel.function), prepare, *map(len, operands), scratch]
     numbers += scalars + [0] * (SCALARS - len(scalars))
@@ -136,7 +147,7 @@ def _requantization(layer: Layer) -> Requantization | None:
     return layer.requantizations[0] if isinstance(layer, ConcatLayer) else None
 
 
-def _scalars(case: Case) -> list[int]:
+def _scalars(case: Case, kernel: Kernel) -> list[int]:
     """The scalar arguments in the order of ``driver.c``."""
     layer = case.layer
     x, y, shape = layer.inputs[0], layer.output, layer.shape
@@ -165,7 +176,8 @@ def _scalars(case: Case) -> list[int]:
     sizes = [x.height, x.width, x.channels, y.height, y.width, y.channels, *window]
     strides = [shape.stride_height, shape.stride_width, shape.pad_top, shape.pad_left]
     bits = [x.bits, x.signed, weight_bits, y.bits]
-    return [*head, *sizes, *strides, *bits, x.channel_first, y.channel_first]
+    folded = kernel.folded(layer) is not None
+    return [*head, *sizes, *strides, *bits, x.channel_first, y.channel_first, folded]
 
 
 def _requantization_scalars(r: Requantization) -> list[int]:

@@ -88,6 +88,7 @@ def _limits(layer: Layer, kernel: Kernel) -> dict[str, int]:
         "weight_widths": sum(kernel.weight_widths),
         "output_widths": sum(kernel.output_widths),
         "wide": int(kernel.wide),
+        "folded": int(kernel.folded(layer) is not None),
         "input_channel_first": int(kernel.takes_channel_first),
         "output_channel_first": int(kernel.writes_channel_first),
         "depthwise": int(kernel.weight_layout == "depthwise"),
@@ -140,7 +141,7 @@ def _c_long(value: int) -> str:
     return f"INT64_C({value})" if value >= 0 else f"-INT64_C({-value})"
 
 
-def _requantization_values(requantization: Requantization) -> dict[str, Any]:
+def _requantization_values(requantization: Requantization, *, folded: bool = False) -> dict[str, Any]:
     """Multiplier and addend are constants in the code for layers that have one of each."""
     wide = requantization.wide
     addend = int(requantization.addend.flat[0])
@@ -151,6 +152,7 @@ def _requantization_values(requantization: Requantization) -> dict[str, Any]:
         "high": _c_int(requantization.high),
         "shift": requantization.shift,
         "wide": int(wide),
+        "folded": int(folded),
         "multiplier": _c_int(int(requantization.multiplier.flat[0])),
         "addend": _c_long(addend) if wide else _c_int(addend),
         "addend_type": "int64_t" if wide else "int32_t",
@@ -160,12 +162,14 @@ def _requantization_values(requantization: Requantization) -> dict[str, Any]:
 def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[str, Any]:
     geometry, source = tiling.geometry, layer.inputs[0]
     rows, columns = geometry.rows, geometry.columns
-    requantization = layer.requantization if isinstance(layer, WeightedLayer | AveragePoolLayer) else None
+    requantization = None
+    if isinstance(layer, WeightedLayer | AveragePoolLayer):
+        requantization = _requantization_values(layer.requantization, folded=kernel.folded(layer) is not None)
     values = {
         "weighted": isinstance(layer, WeightedLayer),
         "pooled_average": isinstance(layer, AveragePoolLayer),
         "prepare": kernel.prepare,
-        "requantization": _requantization_values(requantization) if requantization is not None else None,
+        "requantization": requantization,
         "tiles_comment": f"{tiling.row_tiles} x {tiling.column_tiles} x {tiling.channel_tiles} tiles",
         "input_height": rows.input_size,
         "input_width": columns.input_size,
@@ -200,7 +204,9 @@ def _depthwise_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict
         "check": "fbc_check_conv_args(&args->depthwise, &depthwise_limits)",
         "limits": _limits(first, kernel.first),
         "block": weight_block(first, kernel.first, first.output.channels),
-        "requantization": _requantization_values(first.requantization),
+        "requantization": _requantization_values(
+            first.requantization, folded=kernel.first.folded(first) is not None
+        ),
         "channels": first.output.channels,
         "weight_bits": first.weight_bits,
         "bits": first.output.bits,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fbcompile.lowering.kernels import FusedKernel, Kernel, weight_block
 from fbcompile.lowering.memory import LayerLoad
 from fbcompile.lowering.network import FusedLayer, Layer, WeightedLayer
-from fbcompile.lowering.packing import pack_requantization, pack_weights
+from fbcompile.lowering.packing import pack_parameters, pack_weights
 from fbcompile.lowering.tile_geometry import Span
 from fbcompile.lowering.tiling import LayerTiling
 
@@ -67,8 +67,8 @@ def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tup
 
 def _pack_blocks(layer: WeightedLayer, kernel: Kernel, spans: Sequence[Span]) -> list[bytes]:
     weights = pack_weights(layer, kernel)
-    scales, addends = pack_requantization(layer.requantization, layer.output.channels)
-    addend = 8 if layer.requantization.wide else 4
+    scales, addends = pack_parameters(layer, kernel)
+    addend = kernel.addend_bytes(layer)
     blocks = []
     for span in spans:
         end = span.first + span.count

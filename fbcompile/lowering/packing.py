@@ -183,6 +183,18 @@ def _column_order(layer: WeightedLayer, kernel: BlockedKernel) -> npt.NDArray[np
     return padded.reshape(weights.shape[0], -1)
 
 
+def pack_parameters(layer: WeightedLayer, kernel: Kernel) -> tuple[bytes, bytes]:
+    """Packs scales and addends of a layer's output channels as its kernel reads them, folded or not."""
+    channels, folded = layer.output.channels, kernel.folded(layer)
+    if folded is None:
+        return pack_requantization(layer.requantization, channels)
+    scales, addends = (
+        np.stack([np.broadcast_to(values, (channels,)) for values in pair], axis=1).astype("<u4")
+        for pair in ((folded.multiplier, folded.bound), (folded.offset, folded.addend))
+    )
+    return scales.tobytes(), addends.tobytes()
+
+
 def pack_requantization(requantization: Requantization, channels: int) -> tuple[bytes, bytes]:
     """Packs scales (multiplier and clamp) and addends.
 

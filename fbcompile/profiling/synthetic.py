@@ -9,6 +9,7 @@ import numpy as np
 
 from fbcompile.errors import InternalError
 from fbcompile.latency.key import LatencyKey, LayerShape
+from fbcompile.lowering.folding import prefers_short
 from fbcompile.lowering.network import (
     AddLayer,
     AveragePoolLayer,
@@ -177,7 +178,9 @@ def _requantization(
     deviation = np.sqrt(np.maximum(sums[1], 1.0) * ((input_high - input_low + 1) ** 2 - 1) / 12)
     low, high = _limits(key.bits.output_bits, False)
     multiplier = jitter * high / (2 * _SPREAD * deviation)
-    centred = choose_requantization(multiplier, high / 2 - multiplier * mean, *bounds, low, high)
+    window, depthwise = (key.shape.kernel_height, key.shape.kernel_width), key.shape.op == "depthwise"
+    short = prefers_short(window, depthwise, key.bits.output_bits, (low, high))
+    centred = choose_requantization(multiplier, high / 2 - multiplier * mean, *bounds, low, high, short=short)
     if not centred.wide:
         return centred
     return choose_requantization(multiplier, np.full(len(multiplier), high / 2), *bounds, low, high)

@@ -11,6 +11,11 @@
  * where clamp(acc) is acc within [-clamp[c] - 1, clamp[c]]. Not wide: product and sum fit int32 (proved by the
  * integerize pass), addend is int32[]. Wide: 64 bits, addend is int64[].
  *
+ * Folded, for kernels that say so: the compiler has rewritten that (fbcompile/lowering/folding.py) as y =
+ * (clip(acc + offset[c], 0, bound[c]) * multiplier[c] + addend[c]) >> shift, in unsigned 32 bits and without a clip
+ * behind it. `clamp` is the bound; addend is int32[][2], offset and addend. Outputs of 8 bits: shift is 24. Narrower
+ * ones: shift is 18, bound and multiplier are below 2^16, and the addend is 0.
+ *
  * Every kernel is called once per core through fbc_parallel with the same arguments, computes its share
  * (fbc_core_id() of fbc_core_count()), holds no barrier, allocates nothing and prints nothing.
  */
@@ -19,7 +24,8 @@
 
 #include <stdint.h>
 
-/* Of one output channel. The clamp changes no output, but keeps the product in int32; unused if wide or not clamped. */
+/* Of one output channel. The clamp changes no output, but keeps the product in int32; unused if wide or not clamped.
+ * Folded: the bound. */
 typedef struct {
     int32_t multiplier;
     int32_t clamp;
@@ -27,12 +33,13 @@ typedef struct {
 
 typedef struct {
     const fbc_scale *scale; /* one per output channel of the tile (one in all for pools and concat) */
-    const void *addend;     /* int32_t[], or int64_t[] if wide; as many as scales */
+    const void *addend;     /* int32_t[], or int64_t[] if wide, or int32_t[][2] if folded; as many as scales */
     int32_t low;
     int32_t high;
     uint8_t shift;
     uint8_t wide;
     uint8_t clamped; /* 0: no sum of any channel needs its clamp */
+    uint8_t folded;
 } fbc_requantization;
 
 /* Convolution of any kind: dense, pointwise, depthwise; linear is 1x1 on one pixel. */
@@ -155,10 +162,10 @@ uint32_t fbc_linear_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3, channels a multiple of 4, padding below 3, stride 1 or 2 in both directions, not wide; weights
- * "depthwise" of any width, outputs of the width that the name says. Input HWC of any width, or channel-first with 8
- * bits. Fast with XpulpV2, portable twins elsewhere. The input is aligned to 4 bytes; of a channel-first one up to 3
- * bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the bordered input planes of a band of
- * four channels per core. */
+ * "depthwise" of any width, outputs of the width that the name says, folded or not. Input HWC of any width, or
+ * channel-first with 8 bits. Fast with XpulpV2, portable twins elsewhere. The input is aligned to 4 bytes; of a
+ * channel-first one up to 3 bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the bordered
+ * input planes of a band of four channels per core. */
 void fbc_depthwise_3x3_to_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_3x3_to_4(void *args);
 void fbc_depthwise_3x3_to_2(void *args);

@@ -2,9 +2,5 @@
 /* Depthwise convolution 3x3 with 8-bit outputs. */
 #include "micro/fbc_depthwise_3x3.h"
 
-FBC_DEPTHWISE_ALL_STRIPS(8)
-FBC_DEFINE_STRIPS(0, 1, FOLDED, 8)
-FBC_DEFINE_STRIPS(0, 2, FOLDED, 8)
-FBC_DEFINE_STRIPS(1, 1, FOLDED, 8)
-FBC_DEFINE_STRIPS(1, 2, FOLDED, 8)
+FBC_DEPTHWISE_ALL_STRIPS(FOLDED, 8)
 FBC_DEFINE_DEPTHWISE(fbc_depthwise_3x3_to_8, FOLDED, 8, 8)

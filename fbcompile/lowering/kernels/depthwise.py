@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from fbcompile.lowering.folding import FoldedRequantization, fold_requantization
 from fbcompile.lowering.kernels.candidate import (
     SIMD,
     Candidate,
@@ -20,9 +21,6 @@ from fbcompile.lowering.network import Layer, WeightedLayer
 
 _PLANES_BYTES = 3072
 """What the planes of a core's band of four channels may take, if a row of them does not take more."""
-
-_FEW_ROWS = 36
-"""Rows of all strips of a unit up to which clamped sums are not worth folding: ``FBC_STRIP_FEW_ROWS``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +121,9 @@ class StripKernel(BandKernel):
         quad: Cycles per unit and column of quads (four columns of four channels).
         quad_row: Cycles per quad of one row, by whether the input is channel-first.
         output: Per output element, by stride.
-        folded: More per unit, and per output element, if sums are clamped and outputs have 8 bits.
-        clamped: Likewise if sums are clamped and outputs are narrower, or few.
+        bytes: More per unit, and per output element, if the requantization is folded to outputs of 8 bits.
+        short: Likewise to narrower ones.
+        clamped: Likewise if sums are clamped.
         general: More per output element, if outputs are not clipped to all unsigned numbers of their width.
         halves: More per unit, and per output element, if outputs have 2 bits.
     """
@@ -137,16 +136,20 @@ class StripKernel(BandKernel):
     quad: float = 54
     quad_row: tuple[float, float] = (17, 7.4)
     output: tuple[float, float] = (9.33, 10.94)
-    folded: tuple[float, float] = (400, 0.75)
+    bytes: tuple[float, float] = (40, 0.3)
+    short: tuple[float, float] = (40, -1.0)
     clamped: tuple[float, float] = (40, 2.4)
     general: float = 6.42
     halves: tuple[float, float] = (150, 1.01)
 
+    def folded(self, layer: Layer) -> FoldedRequantization | None:
+        """What is faster than the layer's own numbers, if anything is."""
+        return fold_requantization(weighted(layer).requantization, layer.output.bits)
+
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut, first = self._cut(layer, tile, cores), tile.input_channel_first
-        few = -(-tile.output_width // 2) * cut.rows <= _FEW_ROWS
-        per_unit, per_output, unusual = self._requantization(weighted(layer), few)
+        per_unit, per_output, unusual = self._requantization(weighted(layer))
         per_unit += self.unit[first]
         if weighted(layer).weight_bits < 8:
             per_unit += self.taps
@@ -162,17 +165,18 @@ class StripKernel(BandKernel):
         call = self.cost.call + comparing + unusual * self.begin
         return call + -(-cut.groups * cut.bands // cores) * work
 
-    def _requantization(self, layer: WeightedLayer, few: bool) -> tuple[float, float, int]:
+    def _requantization(self, layer: WeightedLayer) -> tuple[float, float, int]:
         """Cycles per unit and per output element beyond the plain kind; in how many ways it differs."""
         parameters, bits = layer.requantization, layer.output.bits
         unit, output, unusual = (*self.halves, 1) if bits == 2 else (0.0, 0.0, 0)
         if parameters.low != 0 or parameters.high != (1 << bits) - 1:
             return unit, output + self.general, unusual + 1
-        if parameters.clamp is None:
-            return unit, output, unusual
-        if bits == 8 and not few:
-            return *self.folded, unusual + 1
-        return unit + self.clamped[0], output + self.clamped[1], unusual + 1
+        more = self.short if bits < 8 else self.bytes
+        if self.folded(layer) is None:
+            if parameters.clamp is None:
+                return unit, output, unusual
+            more = self.clamped
+        return unit + more[0], output + more[1], unusual + 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ class WeightBlock:
     Attributes:
         scales_at: Offset of the scales.
         addends_at: Offset of the addends.
-        bytes: Size, a multiple of 8, as both offsets are: addends may be 64-bit numbers.
+        bytes: Size, a multiple of 8, as both offsets are: addends may take 8 bytes.
     """
 
     scales_at: int = 0
@@ -29,8 +29,8 @@ def weight_block(layer: Layer, kernel: Kernel, channels: int) -> WeightBlock:
         return WeightBlock()
     scales_at = _multiple_of_8(kernel.weight_bytes(layer, channels))
     addends_at = scales_at + 8 * channels
-    addend = 8 if layer.requantization.wide else 4
-    return WeightBlock(scales_at, addends_at, _multiple_of_8(addends_at + addend * channels))
+    addends = kernel.addend_bytes(layer) * channels
+    return WeightBlock(scales_at, addends_at, _multiple_of_8(addends_at + addends))
 
 
 def _multiple_of_8(size: int) -> int:

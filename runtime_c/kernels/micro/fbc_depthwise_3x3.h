@@ -64,55 +64,56 @@ FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel,
     fbc_read_taps_8(filter + 27, pairs[1].weights[1]);
 }
 
-/* Parameters of four channels, as they are. */
-FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair pairs[2]) {
+/* Parameters of two channels. */
+FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair *pair) {
     const fbc_scale *scale = parameters->scale + channel;
     const int32_t *addend = (const int32_t *)parameters->addend + channel;
-    for (uint32_t i = 0; i < 2u; i++) {
-        pairs[i].multiplier[0] = scale[2u * i].multiplier;
-        pairs[i].multiplier[1] = scale[2u * i + 1u].multiplier;
-        pairs[i].addend[0] = addend[2u * i];
-        pairs[i].addend[1] = addend[2u * i + 1u];
-        pairs[i].shift = parameters->shift;
-    }
+    pair->multiplier[0] = scale[0].multiplier;
+    pair->multiplier[1] = scale[1].multiplier;
+    pair->addend[0] = addend[0];
+    pair->addend[1] = addend[1];
 }
 
-static __attribute__((noinline)) void fbc_copy_clamps(const fbc_requantization *parameters, uint32_t channel,
-                                                      fbc_strip_pair pairs[2]) {
+FBC_INLINE void fbc_copy_clamps(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair *pair) {
     const fbc_scale *scale = parameters->scale + channel;
-    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++) {
-        pairs[i >> 1].clamp[i & 1u] = parameters->clamped ? scale[i].clamp : INT32_MAX;
-    }
+    pair->clamp[0] = parameters->clamped ? scale[0].clamp : INT32_MAX;
+    pair->clamp[1] = parameters->clamped ? scale[1].clamp : INT32_MAX;
 }
 
-/* Parameters of four channels, folded; says whether all of them allow it. */
-static __attribute__((noinline)) uint32_t fbc_fold_parameters(const fbc_requantization *parameters, uint32_t channel,
-                                                              fbc_strip_pair pairs[2]) {
+FBC_INLINE void fbc_copy_folded(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair *pair) {
     const fbc_scale *scale = parameters->scale + channel;
-    const int32_t *addend = (const int32_t *)parameters->addend + channel;
-    for (fbc_strip_pair *pair = pairs; pair < pairs + 2; pair++) {
-        for (uint32_t i = 0; i < 2u; i++, scale++, addend++) {
-            if (!fbc_strip_fold(pair, i, parameters->shift, *scale, *addend)) {
-                return 0u;
-            }
+    const int32_t *addend = (const int32_t *)parameters->addend + 2u * channel;
+    pair->multiplier[0] = scale[0].multiplier;
+    pair->clamp[0] = scale[0].clamp;
+    pair->multiplier[1] = scale[1].multiplier;
+    pair->clamp[1] = scale[1].clamp;
+    pair->offset[0] = addend[0];
+    pair->addend[0] = addend[1];
+    pair->offset[1] = addend[2];
+    pair->addend[1] = addend[3];
+}
+
+/* Of four channels. A function, because it is not read where nothing is clamped. */
+static __attribute__((noinline)) void fbc_prepare_bounds(const fbc_requantization *parameters, uint32_t channel,
+                                                         fbc_strip_pair pairs[2]) {
+    for (fbc_strip_pair *pair = pairs; pair < pairs + 2; pair++, channel += 2u) {
+        if (parameters->folded) {
+            fbc_copy_folded(parameters, channel, pair);
+        } else {
+            fbc_copy_parameters(parameters, channel, pair);
+            fbc_copy_clamps(parameters, channel, pair);
         }
-        pair->shift = FBC_STRIP_UPPER_BYTES;
     }
-    return 1u;
 }
 
-/* Of four channels; returns `kind`, or "clamped" if they cannot be folded. */
-FBC_INLINE fbc_strip_kind fbc_prepare_parameters(const fbc_requantization *parameters, uint32_t channel,
-                                                 fbc_strip_kind kind, fbc_strip_pair pairs[2]) {
-    if (kind == FBC_STRIP_FOLDED && fbc_fold_parameters(parameters, channel, pairs)) {
-        return kind;
-    }
-    fbc_copy_parameters(parameters, channel, pairs);
+FBC_INLINE void fbc_prepare_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_kind kind,
+                                       fbc_strip_pair pairs[2]) {
     if (kind == FBC_STRIP_PLAIN) {
-        return kind;
+        fbc_copy_parameters(parameters, channel, &pairs[0]);
+        fbc_copy_parameters(parameters, channel + 2u, &pairs[1]);
+    } else {
+        fbc_prepare_bounds(parameters, channel, pairs);
     }
-    fbc_copy_clamps(parameters, channel, pairs);
-    return kind == FBC_STRIP_FOLDED ? FBC_STRIP_CLAMPED : kind;
 }
 
 /* What does not depend on channels and bands. */
@@ -123,6 +124,7 @@ FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwis
     const uint32_t lanes = args->stride_width == 2u ? before & 1u : 0u;
     const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
     for (uint32_t i = 0; i < 2u; i++) {
+        pairs[i].shift = args->requantization.folded ? (uint32_t)FBC_STRIP_UPPER_BYTES : args->requantization.shift;
         pairs[i].low = args->requantization.low;
         pairs[i].high = args->requantization.high;
         pairs[i].strips = (args->output_width + 1u) >> 1;
@@ -161,19 +163,15 @@ typedef void (*fbc_strips_function)(fbc_strip_pair *pair);
 /* By sign of the activations, stride, kind of requantization, pair of channels. */
 typedef const fbc_strips_function fbc_strips_table[2][2][4][2];
 
-enum { FBC_STRIP_FEW_ROWS = 36 }; /* of all strips of a unit */
-
-/* Folding takes a while for each channel, and then spares an instruction and more per output. */
-FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args, const fbc_depthwise_plan *plan) {
+FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
     const fbc_requantization *parameters = &args->requantization;
+    if (parameters->folded) {
+        return FBC_STRIP_FOLDED;
+    }
     if (parameters->low != 0 || parameters->high != (int32_t)(1u << args->output_bits) - 1) {
         return FBC_STRIP_GENERAL;
     }
-    if (!parameters->clamped) {
-        return FBC_STRIP_PLAIN;
-    }
-    const uint32_t rows_of_strips = ((args->output_width + 1u) >> 1) * plan->band_rows;
-    return args->output_bits == 8u && rows_of_strips > FBC_STRIP_FEW_ROWS ? FBC_STRIP_FOLDED : FBC_STRIP_CLAMPED;
+    return parameters->clamped ? FBC_STRIP_CLAMPED : FBC_STRIP_PLAIN;
 }
 
 /* What a core works with. The cores' stacks lie in the same banks, but all of this is read all the time, so that each
@@ -186,7 +184,7 @@ typedef struct {
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args, &fbc_strip_costs);
     const fbc_strips_function(*functions)[2] = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
-    const fbc_strip_kind kind = fbc_choose_kind(args, &plan);
+    const fbc_strip_kind kind = fbc_choose_kind(args);
     const fbc_fill_function fill = fbc_choose_fill(args);
     const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     const uint32_t bits = args->activation_bits, channel_first = args->input_channel_first;
@@ -220,13 +218,13 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         planes->input = input + (channel_first ? channel * planes->spread : channel * bits >> 3);
         fill(planes);
         fbc_prepare_filters(args, channel, pairs);
-        const fbc_strip_kind found = fbc_prepare_parameters(&args->requantization, channel, kind, pairs);
+        fbc_prepare_parameters(&args->requantization, channel, kind, pairs);
         uint8_t *output = (uint8_t *)args->output + row * pairs->row_bytes;
         for (uint32_t i = 0; i < 2u; i++) {
             pairs[i].left = output + ((channel + 2u * i) * args->output_bits >> 3);
             pairs[i].right = odd != 0u ? pairs[i].left : pairs[i].left + pairs[i].pixel_bytes;
         }
-        (found == kind ? first : functions[found][0])(&pairs[0]);
+        first(&pairs[0]);
         if (first != second) {
             second(&pairs[1]);
         }
@@ -238,17 +236,18 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     }
 }
 
-/* A kernel for one width of outputs: `low` and `high` say how the first and the second pair of channels are stored. */
-#define FBC_DEPTHWISE_STRIPS(store, is_signed, stride) \
+/* A kernel for one width of outputs: `low` and `high` say how the first and the second pair of channels are stored,
+ * `folded` how folded parameters are computed with. */
+#define FBC_DEPTHWISE_STRIPS(folded, store, is_signed, stride) \
     FBC_DEFINE_STRIPS(is_signed, stride, PLAIN, store) \
     FBC_DEFINE_STRIPS(is_signed, stride, CLAMPED, store) \
-    FBC_DEFINE_STRIPS(is_signed, stride, GENERAL, store)
-#define FBC_DEPTHWISE_ALL_STRIPS(store) \
-    FBC_DEPTHWISE_STRIPS(store, 0, 1) \
-    FBC_DEPTHWISE_STRIPS(store, 0, 2) \
-    FBC_DEPTHWISE_STRIPS(store, 1, 1) \
-    FBC_DEPTHWISE_STRIPS(store, 1, 2)
-/* `folded` is the kind that stands in for it where outputs are narrower than 8 bits. */
+    FBC_DEFINE_STRIPS(is_signed, stride, GENERAL, store) \
+    FBC_DEFINE_STRIPS(is_signed, stride, folded, store)
+#define FBC_DEPTHWISE_ALL_STRIPS(folded, store) \
+    FBC_DEPTHWISE_STRIPS(folded, store, 0, 1) \
+    FBC_DEPTHWISE_STRIPS(folded, store, 0, 2) \
+    FBC_DEPTHWISE_STRIPS(folded, store, 1, 1) \
+    FBC_DEPTHWISE_STRIPS(folded, store, 1, 2)
 #define FBC_DEPTHWISE_PAIR(is_signed, stride, kind, low, high) \
     {fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high}
 #define FBC_DEPTHWISE_NAMES(is_signed, stride, folded, low, high) \

@@ -18,9 +18,15 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_xpulp.h"
 
-/* What a requantization needs: clip to [0, 2^bits - 1]; that behind a clamp; any clamp and clip; or "folded", which
- * computes one of the first two with outputs of 8 bits: both clip the sum, so that nothing else has to. */
-typedef enum { FBC_STRIP_PLAIN, FBC_STRIP_CLAMPED, FBC_STRIP_GENERAL, FBC_STRIP_FOLDED } fbc_strip_kind;
+/* What a requantization needs: clip to [0, 2^bits - 1]; that behind a clamp; any clamp and clip; or it is folded by the
+ * compiler, so that clipping the sum is all: to the upper byte of a product, or with factors of 16 bits. */
+typedef enum {
+    FBC_STRIP_PLAIN,
+    FBC_STRIP_CLAMPED,
+    FBC_STRIP_GENERAL,
+    FBC_STRIP_FOLDED,
+    FBC_STRIP_SHORT
+} fbc_strip_kind;
 
 /* How two outputs are stored: 8 bits each; 4 bits each; 2 bits each into the low half of a byte, or into the high half
  * of a byte whose low half is there already. */
@@ -31,10 +37,10 @@ typedef struct fbc_strip_pair {
     uint32_t weights[2][3]; /* by channel, row: taps in the low bytes */
     int32_t multiplier[2];
     int32_t addend[2];
-    int32_t clamp[2]; /* folded: the largest sum */
+    int32_t clamp[2]; /* folded: the bound */
     int32_t low;
     int32_t high;
-    uint32_t shift;       /* folded: the selector of two upper bytes */
+    uint32_t shift;       /* folded, 8 bits: the selector of two upper bytes */
     uint32_t rounds;      /* of three output rows (stride 2: two), the first of which may be shorter */
     uint32_t rest;        /* rows of a shorter first round, or 0 */
     uint32_t strips;      /* at least 1 */
@@ -47,48 +53,12 @@ typedef struct fbc_strip_pair {
     uint8_t *left;        /* first left output */
     uint8_t *right;
     uint32_t saved[3];           /* registers, by the assembler */
-    int32_t offset[2];           /* folded: where the sums begin */
+    int32_t offset[2];           /* folded */
     struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
     uint32_t lanes;              /* stride 2: bits that the taps go up */
 } fbc_strip_pair;
 
-enum { FBC_STRIP_UPPER_BYTES = 0x0703 };
-
-/* With outputs of 8 bits, y = clip((clamp(acc) * m + a) >> s, 0, 255) depends on acc only between L, the least sum
- * whose value is not negative, and U, the greatest one whose value is below 256, if no step can leave out 0 or 255 (m
- * <= 2^s). Let A and B be the clamp's bounds, brought into [L, U]. With n = clip(acc - A, 0, B - A) the value n * m +
- * (a + A * m) is in [0, 2^(s + 8)), so that 2^(24 - s) times that is a 32-bit number whose upper byte is y. With m >= 4
- * all of this is in int32. Says whether channel `i` allows it, and rewrites its parameters. */
-FBC_INLINE uint32_t fbc_strip_fold(fbc_strip_pair *pair, uint32_t i, uint32_t shift, fbc_scale scale, int32_t addend) {
-    const uint32_t multiplier = (uint32_t)scale.multiplier;
-    if (shift > 24u || scale.multiplier < 4 || multiplier > 1u << shift) {
-        return 0u;
-    }
-    /* Products with the reciprocal instead of divisions, which take more than thirty cycles. |addend| is below 2^31, so
-     * that the first quotient is wrong by one at most; the second one is exact or too small by one. */
-    const uint32_t reciprocal = UINT32_MAX / multiplier;
-    int32_t quotient = (int32_t)((int64_t)addend * (int32_t)reciprocal >> 32);
-    int32_t rest = addend - quotient * scale.multiplier;
-    if (rest < 0) {
-        quotient--;
-        rest += scale.multiplier;
-    } else if (rest >= scale.multiplier) {
-        quotient++;
-        rest -= scale.multiplier;
-    }
-    const uint32_t largest = (UINT32_MAX >> (24u - shift)) - (uint32_t)rest;
-    uint32_t range = (uint32_t)((uint64_t)largest * reciprocal >> 32);
-    range += largest - range * multiplier >= multiplier ? 1u : 0u;
-    const int32_t least = -quotient, most = least + (int32_t)range;
-    const int32_t first = fbc_bring_into(-scale.clamp - 1, least, most);
-    const int32_t last = fbc_bring_into(scale.clamp, least, most);
-    const uint32_t start = (uint32_t)addend + (uint32_t)first * multiplier;
-    pair->offset[i] = -first;
-    pair->clamp[i] = last - first;
-    pair->multiplier[i] = (int32_t)(multiplier << (24u - shift));
-    pair->addend[i] = (int32_t)(start << (24u - shift));
-    return 1u;
-}
+enum { FBC_STRIP_UPPER_BYTES = 0x0703, FBC_STRIP_SHORT_SHIFT = 18 };
 
 #ifdef FBC_XPULPV2
 
@@ -191,6 +161,16 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
     FBC_STRIP_TWO_FOLDED(load, "gp", a, b, c, u, v, w, d, e, f, x, y, z, "a3")
 #define FBC_STRIP_RIGHT_FOLDED(a, b, c, u, v, w, d, e, f, x, y, z, store) \
     FBC_STRIP_TWO_FOLDED(FBC_STRIP_GET("gp", "40"), a, a, b, c, u, v, w, d, e, f, x, y, z, "a4")
+/* p.muluN: the product of two lower halves, shifted by an immediate. */
+#define FBC_STRIP_MULTIPLY_SHORT(sum, multiplier) ".insn r 0x5B, 0, %[short], " sum ", " sum ", " multiplier "\n"
+#define FBC_STRIP_TWO_SHORT(load, a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
+    FBC_STRIP_GET("t6", "116") \
+    load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") FBC_STRIP_GET("a1", "120") \
+        FBC_STRIP_MULTIPLY_SHORT("t6", "a6") FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) FBC_STRIP_CLIP_TO("a1", "tp") \
+            FBC_STRIP_MULTIPLY_SHORT("a1", "a7") store("t6", "a1", pointer)
+#define FBC_STRIP_LEFT_SHORT(load, ...) FBC_STRIP_TWO_SHORT(load, __VA_ARGS__, "a3")
+#define FBC_STRIP_RIGHT_SHORT(...) FBC_STRIP_TWO_SHORT(, __VA_ARGS__, "a4")
+#define FBC_STRIP_COMPUTED_SHORT 24
 #define FBC_STRIP_COMPUTED_FOLDED 29 /* instructions of both without loads of rows and stores */
 #define FBC_STRIP_COMPUTED_PLAIN 24
 #define FBC_STRIP_COMPUTED_CLAMPED 34
@@ -199,6 +179,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
 #define FBC_STRIP_ADDENDS_CLAMPED "lw tp, 40(sp)\n"
 #define FBC_STRIP_ADDENDS_GENERAL FBC_STRIP_ADDENDS_CLAMPED
 #define FBC_STRIP_ADDENDS_FOLDED "lw tp, 44(sp)\n lw gp, 40(sp)\n"
+#define FBC_STRIP_ADDENDS_SHORT FBC_STRIP_ADDENDS_FOLDED
 
 /* The next row of both channels. */
 #define FBC_STRIP_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, a0\n" /* p.lw */
@@ -276,7 +257,8 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
                                                         ".option pop" \
                      : "+r"(block) \
                      : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
+                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [short] "i"(FBC_STRIP_SHORT_SHIFT), \
+                       [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
                        [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)), \
                        [last] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) + \
                                        FBC_STRIP_TAIL - 3)) \
@@ -309,6 +291,10 @@ FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *
     if (kind == FBC_STRIP_FOLDED) {
         const uint32_t clipped = (uint32_t)fbc_clamp(sum + pair->offset[channel], 0, pair->clamp[channel]);
         return (clipped * (uint32_t)pair->multiplier[channel] + (uint32_t)pair->addend[channel]) >> 24;
+    }
+    if (kind == FBC_STRIP_SHORT) {
+        const uint32_t clipped = (uint32_t)fbc_clamp(sum + pair->offset[channel], 0, pair->clamp[channel]);
+        return clipped * (uint32_t)pair->multiplier[channel] >> FBC_STRIP_SHORT_SHIFT;
     }
     if (kind != FBC_STRIP_PLAIN) {
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
