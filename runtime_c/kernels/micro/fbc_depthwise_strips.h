@@ -162,7 +162,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
 #define FBC_STRIP_RIGHT_FOLDED(a, b, c, u, v, w, d, e, f, x, y, z, store) \
     FBC_STRIP_TWO_FOLDED(FBC_STRIP_GET("gp", "40"), a, a, b, c, u, v, w, d, e, f, x, y, z, "a4")
 /* p.muluN: the product of two lower halves, shifted by an immediate. */
-#define FBC_STRIP_MULTIPLY_SHORT(sum, multiplier) ".insn r 0x5B, 0, %[short], " sum ", " sum ", " multiplier "\n"
+#define FBC_STRIP_MULTIPLY_SHORT(sum, multiplier) ".insn r 0x5B, 0, %[scale], " sum ", " sum ", " multiplier "\n"
 #define FBC_STRIP_TWO_SHORT(load, a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
     FBC_STRIP_GET("t6", "116") \
     load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") FBC_STRIP_GET("a1", "120") \
@@ -257,7 +257,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
                                                         ".option pop" \
                      : "+r"(block) \
                      : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [short] "i"(FBC_STRIP_SHORT_SHIFT), \
+                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [scale] "i"(FBC_STRIP_SHORT_SHIFT), \
                        [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
                        [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)), \
                        [last] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) + \
