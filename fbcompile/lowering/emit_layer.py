@@ -91,7 +91,7 @@ def _limits(layer: Layer, kernel: Kernel) -> dict[str, int]:
         "folded": int(kernel.folded(layer) is not None),
         "input_channel_first": int(kernel.takes_channel_first),
         "output_channel_first": int(kernel.writes_channel_first),
-        "depthwise": int(kernel.weight_layout == "depthwise"),
+        "depthwise": int(kernel.reads_one_channel),
         "channel_block": kernel.channel_block,
         "layer_channels": layer.output.channels,
         "pad_bottom": layer.shape.pad_bottom,

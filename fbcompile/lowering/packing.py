@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fbcompile.errors import InternalError
-from fbcompile.lowering.kernels import BlockedKernel, Kernel, dense_input_channels, lane_bytes
+from fbcompile.lowering.kernels import ROW_TAPS, BlockedKernel, Kernel, dense_input_channels, lane_bytes
 from fbcompile.lowering.network import IntArray, Requantization, Tensor, WeightedLayer
 
 IntegerArray: TypeAlias = npt.NDArray[np.integer]
@@ -125,6 +125,8 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
 
     * ``dense``: [Cout][Kh][Kw][Cin lanes, whole bytes].
     * ``depthwise``: [C][Kh·Kw lanes, whole bytes].
+    * ``filter_rows``: [C][Kh rows of three taps and a zero]; of weights below 8 bits a stored word holds
+      the next 8 / bits rows, one in the lowest bits of each byte, the next one above it.
     * ``blocked4``: groups of four output channels; a group has word 0 of its channels, then word 1, and so
       on (mac&load: word 1 before word 0). A channel's lanes have the order of the columns in
       ``runtime_c/kernels/common/fbc_blocked_plan.h``.
@@ -143,6 +145,8 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
         return pack_lanes(np.moveaxis(dense_weights(layer), 1, -1), layer.weight_bits).tobytes()
     if kernel.weight_layout == "depthwise":
         return pack_lanes(layer.weights.reshape(layer.weights.shape[0], -1), layer.weight_bits).tobytes()
+    if kernel.weight_layout == "filter_rows":
+        return _pack_filter_rows(layer)
     if isinstance(kernel, BlockedKernel):
         return _pack_blocked(layer, kernel)
     raise InternalError(
@@ -150,6 +154,13 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
         why=f"the kernel's weight layout is {kernel.weight_layout!r}",
         where="packing",
     )
+
+
+def _pack_filter_rows(layer: WeightedLayer) -> bytes:
+    rows = layer.weights.reshape(-1, layer.weights.shape[-1])
+    rows = np.pad(rows, ((0, 0), (0, ROW_TAPS - rows.shape[1])))
+    words = rows.reshape(-1, 8 // layer.weight_bits, ROW_TAPS)
+    return pack_lanes(np.swapaxes(words, 1, 2).reshape(len(words), -1), layer.weight_bits).tobytes()
 
 
 def _pack_blocked(layer: WeightedLayer, kernel: BlockedKernel) -> bytes:

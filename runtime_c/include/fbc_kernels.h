@@ -162,10 +162,14 @@ uint32_t fbc_linear_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3, channels a multiple of 4, padding below 3, stride 1 or 2 in both directions, not wide; weights
- * "depthwise" of any width, outputs of the width that the name says, folded or not. Input HWC of any width, or
- * channel-first with 8 bits. Fast with XpulpV2, portable twins elsewhere. The input is aligned to 4 bytes; of a
- * channel-first one up to 3 bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the bordered
- * input planes of a band of four channels per core. */
+ * "filter_rows" of any width, outputs of the width that the name says, folded or not. Input HWC of any width, or
+ * channel-first with 8 bits. Fast with XpulpV2, portable twins elsewhere. Input and weights are aligned to 4 bytes; of a
+ * channel-first input up to 3 bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the bordered
+ * input planes of a band of four channels per core.
+ *
+ * "filter_rows": a row of a filter is a word, three taps and a zero. Groups of four channels, [4][3] such rows; of
+ * narrower weights a stored word holds two (4 bits) or four (2 bits) rows that follow each other, the first one in the
+ * lowest bits of each byte. */
 void fbc_depthwise_3x3_to_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_3x3_to_4(void *args);
 void fbc_depthwise_3x3_to_2(void *args);

@@ -5,6 +5,7 @@ from fbcompile.lowering.kernels.choose import choose_kernel, runtime_sources
 from fbcompile.lowering.kernels.fused import FusedKernel, fuse_kernels
 from fbcompile.lowering.kernels.model import (
     OUTPUT_WIDTHS,
+    ROW_TAPS,
     WIDTHS,
     Kernel,
     Tile,
@@ -17,6 +18,7 @@ from fbcompile.lowering.kernels.weight_block import WeightBlock, weight_block
 
 __all__ = [
     "OUTPUT_WIDTHS",
+    "ROW_TAPS",
     "WIDTHS",
     "BlockedKernel",
     "FusedKernel",

@@ -267,7 +267,7 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
     kernel = StripKernel(
         function,
         "fbc_conv_args",
-        "depthwise",
+        "filter_rows",
         4,
         f"kernels/{function}.c",
         Cost(1250, 0, 0, 0),

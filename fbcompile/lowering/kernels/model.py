@@ -22,6 +22,10 @@ OUTPUT_WIDTHS = (8, 4, 2, 32)
 """Widths of tensors that kernels write."""
 
 
+ROW_TAPS = 4
+"""Taps of a row of a depthwise filter in ``filter_rows``, zeros included."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Tile:
     """What one kernel call computes.
@@ -73,7 +77,8 @@ class Kernel:
     Attributes:
         function: C name, called through ``fbc_parallel(function, &args)``.
         arguments: C struct type of its arguments.
-        weight_layout: ``dense``, ``blocked4``, ``depthwise`` or ``none``; see ``packing.pack_weights``.
+        weight_layout: ``dense``, ``blocked4``, ``depthwise``, ``filter_rows`` or ``none``; see
+            ``packing.pack_weights``.
         channel_block: Output channels of a tile are a multiple of this, unless they are the rest.
         source: Its C file, relative to ``runtime_c``.
         cost: Its cost model on the target it was chosen for.
@@ -102,6 +107,11 @@ class Kernel:
     wide: bool = True
 
     @property
+    def reads_one_channel(self) -> bool:
+        """Every output channel reads the input channel of its number."""
+        return self.weight_layout in ("depthwise", "filter_rows")
+
+    @property
     def functions(self) -> tuple[str, ...]:
         """C functions that a layer with this kernel calls."""
         return (self.function, self.prepare) if self.prepare else (self.function,)
@@ -119,6 +129,8 @@ class Kernel:
         if not isinstance(layer, WeightedLayer):
             return 0
         height, width = kernel_size(layer)
+        if self.weight_layout == "filter_rows":
+            return lane_bytes(output_channels * height * ROW_TAPS, layer.weight_bits)
         if self.weight_layout == "depthwise":
             return output_channels * lane_bytes(height * width, layer.weight_bits)
         return output_channels * height * width * lane_bytes(dense_input_channels(layer), layer.weight_bits)

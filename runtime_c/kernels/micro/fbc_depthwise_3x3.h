@@ -14,54 +14,41 @@
  * what strips and a unit cost by themselves. */
 static const fbc_band_costs fbc_strip_costs = {.kernel = 3, .pixel = 8, .column = 5, .unit = 70};
 
-/* The three taps of each row in the low bytes of a word; reads no byte behind the filter. */
-FBC_INLINE void fbc_read_taps_8(const uint8_t *filter, uint32_t taps[3]) {
-    const uint32_t first = fbc_load_word_anywhere(filter), second = fbc_load_word_anywhere(filter + 3);
-    const uint32_t third = fbc_load_word_anywhere(filter + 5);
-    taps[0] = first & 0xFFFFFFu;
-    taps[1] = second & 0xFFFFFFu;
-    taps[2] = third >> 8;
+enum { FBC_FILTER_ROWS = 3 * FBC_DEPTHWISE_CHANNELS };
+
+/* The upper bits of each byte, 4 or 2, as a signed byte. */
+FBC_INLINE uint32_t fbc_signed_lanes(uint32_t word, uint32_t bits) {
+#ifdef FBC_XPULPV2
+    uint32_t lanes;
+    if (bits == 4u) {
+        __asm__(FBC_PLANES_RIGHT_SIGNED("%0", "%1", "2") : "=r"(lanes) : "r"(word));
+    } else {
+        __asm__(FBC_PLANES_RIGHT_SIGNED("%0", "%1", "3") : "=r"(lanes) : "r"(word));
+    }
+    return lanes;
+#else
+    const uint32_t lanes = bits == 4u ? word >> 4 & 0x0F0F0F0Fu : word >> 6 & 0x03030303u;
+    return bits == 4u ? lanes | (lanes & 0x08080808u) * 30u : lanes | (lanes & 0x02020202u) * 126u;
+#endif
 }
 
-/* Of 4 bits, or 2, the same; a sign is repeated in the upper part of its byte. */
-FBC_INLINE void fbc_read_taps_narrow(const uint8_t *filter, uint32_t bits, uint32_t taps[3]) {
+/* The rows of the filters of four channels, a word each: three taps and a zero. */
+static __attribute__((noinline)) void fbc_widen_filters(const uint32_t *stored, uint32_t bits,
+                                                        uint32_t rows[FBC_FILTER_ROWS]) {
+    const uint32_t *const end = rows + FBC_FILTER_ROWS;
     if (bits == 4u) {
-        const uint32_t word = fbc_load_word_anywhere(filter);
-        const uint32_t rows[3] = {word, word >> 12, word >> 24 | (uint32_t)filter[4] << 8};
-        for (uint32_t i = 0; i < 3u; i++) {
-            const uint32_t lanes = (rows[i] & 0xFu) | (rows[i] & 0xF0u) << 4 | (rows[i] & 0xF00u) << 8;
-            taps[i] = lanes | (lanes & 0x080808u) * 30u;
+        for (; rows < end; rows += 2, stored++) {
+            rows[0] = fbc_signed_lanes(*stored << 4, 4u);
+            rows[1] = fbc_signed_lanes(*stored, 4u);
         }
         return;
     }
-    const uint32_t word = filter[0] | (uint32_t)filter[1] << 8 | (uint32_t)filter[2] << 16;
-    for (uint32_t i = 0; i < 3u; i++) {
-        const uint32_t row = word >> 6u * i;
-        const uint32_t lanes = (row & 3u) | (row & 0xCu) << 6 | (row & 0x30u) << 12;
-        taps[i] = lanes | (lanes & 0x020202u) * 126u;
+    for (; rows < end; rows += 4, stored++) {
+        rows[0] = fbc_signed_lanes(*stored << 6, 2u);
+        rows[1] = fbc_signed_lanes(*stored << 4, 2u);
+        rows[2] = fbc_signed_lanes(*stored << 2, 2u);
+        rows[3] = fbc_signed_lanes(*stored, 2u);
     }
-}
-
-/* Filters of four channels. */
-static __attribute__((noinline)) void fbc_prepare_narrow_filters(const uint8_t *weights, uint32_t bits,
-                                                                 uint32_t channel, fbc_strip_pair pairs[2]) {
-    const uint32_t filter_bytes = bits == 4u ? 5u : 3u;
-    const uint8_t *filter = weights + filter_bytes * channel;
-    for (uint32_t i = 0; i < FBC_DEPTHWISE_CHANNELS; i++, filter += filter_bytes) {
-        fbc_read_taps_narrow(filter, bits, pairs[i >> 1].weights[i & 1u]);
-    }
-}
-
-FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel, fbc_strip_pair pairs[2]) {
-    if (args->weight_bits != 8u) {
-        fbc_prepare_narrow_filters(args->weights, args->weight_bits, channel, pairs);
-        return;
-    }
-    const uint8_t *filter = (const uint8_t *)args->weights + 9u * channel;
-    fbc_read_taps_8(filter, pairs[0].weights[0]);
-    fbc_read_taps_8(filter + 9, pairs[0].weights[1]);
-    fbc_read_taps_8(filter + 18, pairs[1].weights[0]);
-    fbc_read_taps_8(filter + 27, pairs[1].weights[1]);
 }
 
 /* Parameters of two channels. */
@@ -179,7 +166,19 @@ FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
 typedef struct {
     fbc_strip_pair pairs[2];
     fbc_planes planes;
+    uint32_t filters[FBC_FILTER_ROWS]; /* widened */
 } fbc_depthwise_core;
+
+/* Of four channels. */
+FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel, fbc_depthwise_core *core) {
+    const uint32_t *rows = (const uint32_t *)args->weights + 3u * channel * args->weight_bits / 8u;
+    if (args->weight_bits != 8u) {
+        fbc_widen_filters(rows, args->weight_bits, core->filters);
+        rows = core->filters;
+    }
+    core->pairs[0].filters = rows;
+    core->pairs[1].filters = rows + FBC_FILTER_ROWS / 2;
+}
 
 FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *table) {
     const fbc_depthwise_plan plan = fbc_make_depthwise_plan(args, &fbc_strip_costs);
@@ -217,7 +216,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         }
         planes->input = input + (channel_first ? channel * planes->spread : channel * bits >> 3);
         fill(planes);
-        fbc_prepare_filters(args, channel, pairs);
+        fbc_prepare_filters(args, channel, core);
         fbc_prepare_parameters(&args->requantization, channel, kind, pairs);
         uint8_t *output = (uint8_t *)args->output + row * pairs->row_bytes;
         for (uint32_t i = 0; i < 2u; i++) {

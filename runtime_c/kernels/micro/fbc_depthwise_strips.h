@@ -34,7 +34,11 @@ typedef enum { FBC_STORE_8, FBC_STORE_4, FBC_STORE_2L, FBC_STORE_2H } fbc_strip_
 
 /* The assembler knows the offsets of these members. */
 typedef struct fbc_strip_pair {
-    uint32_t weights[2][3]; /* by channel, row: taps in the low bytes */
+    const uint32_t *filters;     /* by channel, row: three taps and a zero */
+    int32_t offset[2];           /* folded */
+    struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
+    uint32_t lanes;              /* stride 2: bits that the taps go up */
+    uint8_t *right;              /* first right output */
     int32_t multiplier[2];
     int32_t addend[2];
     int32_t clamp[2]; /* folded: the bound */
@@ -51,24 +55,21 @@ typedef struct fbc_strip_pair {
     uint32_t plane_bytes; /* of a row of a plane */
     const uint8_t *plane; /* first row of the first channel */
     uint8_t *left;        /* first left output */
-    uint8_t *right;
-    uint32_t saved[3];           /* registers, by the assembler */
-    int32_t offset[2];           /* folded */
-    struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
-    uint32_t lanes;              /* stride 2: bits that the taps go up */
+    uint32_t saved[3];    /* registers, by the assembler */
 } fbc_strip_pair;
 
 enum { FBC_STRIP_UPPER_BYTES = 0x0703, FBC_STRIP_SHORT_SHIFT = 18 };
 
 #ifdef FBC_XPULPV2
 
-_Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offsets of fbc_strip_pair as numbers");
+_Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offsets of fbc_strip_pair as numbers");
 
 /* Registers: s0-s2 and s3-s5 the first channel's weights, s6-s8 and s9-s11 the second's (stride 2: s0-s2 and s3-s5);
  * t0-t2 and t3-t5 its and its neighbour's rows (stride 2: of the left output, s6-s8 and s9-s11 of the right one); t6,
  * a1 sums; a2 plane, a0 its row; a3, a4 outputs, a5 from row to row, a6, a7 multipliers, tp, gp addends, or, behind a
- * clamp, tp the first clamp and gp a sum (folded: tp the second bound and gp the first, or a sum); ra shift or
- * selector; sp the block of parameters. tp, gp and sp are put back at the end; only a trap could miss them. */
+ * clamp, tp the first clamp and gp a sum (folded: tp the second bound and gp the first, or a sum); ra shift,
+ * selector or the first channel's offset; sp the block of parameters. tp, gp and sp are put back at the end; only a
+ * trap could miss them. */
 #define FBC_STRIP_DOTS(sum, x, y, z, w0, w1, w2) \
     ".insn r 0x57, 1, %[first], " sum ", " x ", " w0 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
@@ -151,9 +152,9 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
 #define FBC_STRIP_LEFT_GENERAL(load, ...) load FBC_STRIP_TWO_GENERAL(__VA_ARGS__, "a3")
 #define FBC_STRIP_RIGHT_GENERAL(...) FBC_STRIP_TWO_GENERAL(__VA_ARGS__, "a4")
 #define FBC_STRIP_TWO_FOLDED(load, free, a, b, c, u, v, w, d, e, f, x, y, z, pointer) \
-    FBC_STRIP_GET("t6", "116") \
+    FBC_STRIP_GET("t6", "4") \
     load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") FBC_STRIP_GET(free, "32") \
-        FBC_STRIP_GET("a1", "120") FBC_STRIP_MAC(free, "t6", "a6") FBC_STRIP_GET("t6", "36") \
+        FBC_STRIP_GET("a1", "8") FBC_STRIP_MAC(free, "t6", "a6") FBC_STRIP_GET("t6", "36") \
             FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) FBC_STRIP_CLIP_TO("a1", "tp") \
                 FBC_STRIP_MAC("t6", "a1", "a7") ".insn r 0x57, 1, 0x64, " free ", t6, ra\n" /* pv.shuffle2.b */ \
         FBC_STRIP_STORE_HALF(free, pointer)
@@ -164,10 +165,9 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
 /* p.muluN: the product of two lower halves, shifted by an immediate. */
 #define FBC_STRIP_MULTIPLY_SHORT(sum, multiplier) ".insn r 0x5B, 0, %[scale], " sum ", " sum ", " multiplier "\n"
 #define FBC_STRIP_TWO_SHORT(load, a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
-    FBC_STRIP_GET("t6", "116") \
-    load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") FBC_STRIP_GET("a1", "120") \
-        FBC_STRIP_MULTIPLY_SHORT("t6", "a6") FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) FBC_STRIP_CLIP_TO("a1", "tp") \
-            FBC_STRIP_MULTIPLY_SHORT("a1", "a7") store("t6", "a1", pointer)
+    "mv t6, ra\n" load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") \
+        FBC_STRIP_GET("a1", "8") FBC_STRIP_MULTIPLY_SHORT("t6", "a6") FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) \
+            FBC_STRIP_CLIP_TO("a1", "tp") FBC_STRIP_MULTIPLY_SHORT("a1", "a7") store("t6", "a1", pointer)
 #define FBC_STRIP_LEFT_SHORT(load, ...) FBC_STRIP_TWO_SHORT(load, __VA_ARGS__, "a3")
 #define FBC_STRIP_RIGHT_SHORT(...) FBC_STRIP_TWO_SHORT(, __VA_ARGS__, "a4")
 #define FBC_STRIP_COMPUTED_SHORT 24
@@ -175,11 +175,11 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
 #define FBC_STRIP_COMPUTED_PLAIN 24
 #define FBC_STRIP_COMPUTED_CLAMPED 34
 #define FBC_STRIP_COMPUTED_GENERAL 42
-#define FBC_STRIP_ADDENDS_PLAIN "lw tp, 32(sp)\n lw gp, 36(sp)\n"
-#define FBC_STRIP_ADDENDS_CLAMPED "lw tp, 40(sp)\n"
+#define FBC_STRIP_ADDENDS_PLAIN "lw ra, 56(sp)\n lw tp, 32(sp)\n lw gp, 36(sp)\n"
+#define FBC_STRIP_ADDENDS_CLAMPED "lw ra, 56(sp)\n lw tp, 40(sp)\n"
 #define FBC_STRIP_ADDENDS_GENERAL FBC_STRIP_ADDENDS_CLAMPED
-#define FBC_STRIP_ADDENDS_FOLDED "lw tp, 44(sp)\n lw gp, 40(sp)\n"
-#define FBC_STRIP_ADDENDS_SHORT FBC_STRIP_ADDENDS_FOLDED
+#define FBC_STRIP_ADDENDS_FOLDED "lw ra, 56(sp)\n lw tp, 44(sp)\n lw gp, 40(sp)\n"
+#define FBC_STRIP_ADDENDS_SHORT "lw ra, 4(sp)\n lw tp, 44(sp)\n lw gp, 40(sp)\n"
 
 /* The next row of both channels. */
 #define FBC_STRIP_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, a0\n" /* p.lw */
@@ -228,31 +228,31 @@ _Static_assert(sizeof(fbc_strip_pair) == 132, "the assembler below has the offse
 #define FBC_STRIP_HEAD_2 19
 #define FBC_STRIP_TAIL 6
 #define FBC_STRIP_WEIGHTS_1 \
-    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s6, 12(a0)\n lw s7, 16(a0)\n lw s8, 20(a0)\n" \
+    "lw s0, 0(t6)\n lw s1, 4(t6)\n lw s2, 8(t6)\n lw s6, 12(t6)\n lw s7, 16(t6)\n lw s8, 20(t6)\n" \
     "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n slli s9, s6, 8\n slli s10, s7, 8\n slli s11, s8, 8\n"
 #define FBC_STRIP_WEIGHTS_2 \
-    "lw t6, 128(a0)\n" \
-    "lw s0, 0(a0)\n lw s1, 4(a0)\n lw s2, 8(a0)\n lw s3, 12(a0)\n lw s4, 16(a0)\n lw s5, 20(a0)\n" \
-    "sll s0, s0, t6\n sll s1, s1, t6\n sll s2, s2, t6\n sll s3, s3, t6\n sll s4, s4, t6\n sll s5, s5, t6\n"
+    "lw t0, 16(sp)\n" \
+    "lw s0, 0(t6)\n lw s1, 4(t6)\n lw s2, 8(t6)\n lw s3, 12(t6)\n lw s4, 16(t6)\n lw s5, 20(t6)\n" \
+    "sll s0, s0, t0\n sll s1, s1, t0\n sll s2, s2, t0\n sll s3, s3, t0\n sll s4, s4, t0\n sll s5, s5, t0\n"
 
 #define FBC_STRIP_ASM(is_signed, stride, kind, store) \
     __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" \
-                     "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n" \
-                     "7: mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride FBC_STRIP_ADDENDS_##kind \
-                     "lw a6, 24(sp)\n lw a7, 28(sp)\n lw ra, 56(sp)\n lw t6, 68(sp)\n lw a5, 84(sp)\n lw a0, 88(sp)\n" \
+                     "sw tp, 100(a0)\n sw gp, 104(a0)\n sw sp, 108(a0)\n" \
+                     "7: lw t6, 0(a0)\n mv sp, a0\n" FBC_STRIP_WEIGHTS_##stride FBC_STRIP_ADDENDS_##kind \
+                     "lw a6, 24(sp)\n lw a7, 28(sp)\n lw t6, 68(sp)\n lw a5, 84(sp)\n lw a0, 88(sp)\n" \
                      "lw a2, 92(sp)\n lw a3, 96(sp)\n" \
                      ".insn i 0x7B, 2, x1, t6, 0\n" /* lp.count 1 */ \
-                     "lw t6, 64(sp)\n lw a4, 100(sp)\n" \
+                     "lw t6, 64(sp)\n lw a4, 20(sp)\n" \
                      ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
                      ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
                      ".insn i 0x7B, 1, x1, x0, %[last]\n"  /* lp.endi 1 */ \
                      FBC_STRIP_BEGIN_##stride FBC_STRIP_LOOP_##stride( \
                          kind, FBC_STRIP_STORE_##store) "lw t6, 72(sp)\n lw t0, 76(sp)\n lw t1, 80(sp)\n" \
                                                         "add a2, a2, t6\n add a4, a4, t0\n sub a3, a4, t1\n" \
-                                                        "lw a0, 124(sp)\n lw tp, 104(sp)\n lw gp, 108(sp)\n lw sp, " \
-                                                        "112(sp)\n beqz a0, 4f\n" \
-                                                        "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n j 7b\n" \
+                                                        "lw a0, 12(sp)\n lw tp, 100(sp)\n lw gp, 104(sp)\n lw sp, " \
+                                                        "108(sp)\n beqz a0, 4f\n" \
+                                                        "sw tp, 100(a0)\n sw gp, 104(a0)\n sw sp, 108(a0)\n j 7b\n" \
                                                         "4:\n" \
                                                         ".option pop" \
                      : "+r"(block) \
@@ -285,7 +285,7 @@ FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *
                                      uint32_t is_signed, fbc_strip_kind kind, fbc_strip_store store) {
     int32_t sum = 0;
     for (uint32_t row = 0; row < 3u; row++) {
-        const uint32_t weights = pair->weights[channel][row] << lanes;
+        const uint32_t weights = pair->filters[3u * channel + row] << lanes;
         sum = fbc_strip_dot(sum, plane + (2u * row + channel) * pair->plane_bytes, weights, is_signed);
     }
     if (kind == FBC_STRIP_FOLDED) {
