@@ -12,8 +12,8 @@ from fbcompile.errors import InternalError, UnsupportedModelError
 from fbcompile.graph.activations import fused_output
 from fbcompile.graph.integer_functions import DOMAIN, REQUANT_ADD
 from fbcompile.graph.qdq import QuantizedTensor
-from fbcompile.lowering.folding import prefers_short
-from fbcompile.lowering.network import IntArray
+from fbcompile.lowering.network import IntArray, accumulator_bounds
+from fbcompile.lowering.requantization_form import RequantizationForm, preferred_form
 from fbcompile.passes.base import Change
 from fbcompile.passes.integer_graph import Attributes, IntegerGraph, IntegerTensor
 from fbcompile.passes.integer_pools import (
@@ -34,7 +34,6 @@ from fbcompile.passes.integer_requantization import (
 )
 from fbcompile.passes.requantization import (
     FloatArray,
-    accumulator_bounds,
     choose_add_requantization,
     choose_requantization,
 )
@@ -122,8 +121,10 @@ def _requantize_weighted(
         low, high = output_steps(output, scale)
         limits = int(max(low, RAW.lowest)), int(min(high, RAW.highest))
     depthwise = node.attributes.get_int("group", 1) == len(weights) and weights.shape[1] == 1
-    short = prefers_short(weights.shape[2:], depthwise, precision.bits, limits)
-    found = choose_requantization(steps / scale, bias / scale, *bounds, *limits, short=short)
+    form = RequantizationForm.OWN
+    if node.op_type == "Conv":
+        form = preferred_form(weights.shape[2:], depthwise, precision.bits, limits)
+    found = choose_requantization(steps / scale, bias / scale, *bounds, *limits, form)
     result = graph.define(output.value, precision, scale)
     return emit_requantization(
         graph, acc, result, found, (1, -1, 1, 1)[: len(acc.shape or ())], str(node.name)

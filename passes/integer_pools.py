@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from fbcompile.annotation import Precision
 from fbcompile.errors import UnsupportedModelError
+from fbcompile.lowering.network import accumulator_bounds
 from fbcompile.passes.integer_graph import Attributes, IntegerGraph, IntegerTensor, container
 from fbcompile.passes.integer_requantization import (
     accumulator,
@@ -16,7 +17,7 @@ from fbcompile.passes.integer_requantization import (
     paired_target,
     stored_weights,
 )
-from fbcompile.passes.requantization import accumulator_bounds, choose_requantization
+from fbcompile.passes.requantization import choose_requantization
 
 
 def max_pool(graph: IntegerGraph, node: ir.Node) -> str:

@@ -22,9 +22,10 @@ pointwise layer of 512 input channels 2 % and one of 16 input channels 18 % of i
 3 fails there too, the layer is ``wide``.
 ``add`` also centres the error that rounding ``mul`` makes over the range that matters, which halves it.
 
-For depthwise layers with narrow outputs one more form is preferred to all of these, because the kernels compute
-it fastest (``lowering/folding.py``): shift 18, multipliers below 2^16 and addends that are multiples of them, with
-an error of at most 1/16. If products can leave int32, it has a clamp, which those kernels do not see.
+Where a caller says which form the kernels compute fastest (``lowering/requantization_form.py``), it is
+preferred to all of these if it has an error of at most 1/16. Short: shift 15. Folded: shift 18, and addends
+that are multiples of the multipliers; if products can leave int32, it has a clamp, which those kernels do
+not see.
 
 Integer multipliers need none of that: with shift 0, ``acc·M + floor(B + 1/2)`` is y rounded half up, exactly.
 """
@@ -38,8 +39,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fbcompile.errors import UnsupportedModelError
-from fbcompile.lowering.folding import SHORT_SHIFT
 from fbcompile.lowering.network import IntArray, Requantization
+from fbcompile.lowering.requantization_form import (
+    FOLDED_SHIFT,
+    SHORT_SHIFT,
+    RequantizationForm,
+    fold_requantization,
+    is_short,
+)
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,7 +62,6 @@ _WIDE_SHIFT = 46
 _INT32 = (-(1 << 31), (1 << 31) - 1)
 _INT62 = float(1 << 62)
 _INT16_MAXIMUM = (1 << 15) - 1
-_UINT16_MAXIMUM = (1 << 16) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,33 +108,6 @@ class _Problem:
     high: int
 
 
-def accumulator_bounds(weights: IntArray, input_low: int, input_high: int) -> tuple[IntArray, IntArray]:
-    """Bounds of Σ w·x per output channel over all inputs of a type.
-
-    Args:
-        weights: Integers, output channels first, any further shape.
-        input_low: Least input, at most 0 (so padding with 0 is covered).
-        input_high: Largest input, at least 0.
-
-    Returns:
-        Least and largest accumulator, int64 arrays (channels,).
-
-    Raises:
-        UnsupportedModelError: A bound is outside of int32.
-    """
-    rows = weights.reshape(weights.shape[0], -1).astype(np.int64)
-    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
-    low = positive * input_low + negative * input_high
-    high = positive * input_high + negative * input_low
-    if low.min(initial=0) < _INT32[0] or high.max(initial=0) > _INT32[1]:
-        raise UnsupportedModelError(
-            f"an accumulator can reach {int(max(-low.min(), high.max()))}, beyond int32",
-            why=f"{rows.shape[1]} products per output",
-            hint="fewer bits for the input or the weights of this layer",
-        )
-    return low, high
-
-
 def choose_requantization(
     multiplier: FloatArray,
     addend: FloatArray,
@@ -136,8 +115,7 @@ def choose_requantization(
     acc_high: IntArray,
     low: int,
     high: int,
-    *,
-    short: bool = False,
+    preferred: RequantizationForm = RequantizationForm.OWN,
 ) -> Requantization:
     """Integers for ``y = acc·multiplier + addend``, with the three properties of this module.
 
@@ -148,7 +126,7 @@ def choose_requantization(
         acc_high: Largest accumulator that can occur, (channels,).
         low: Smallest output.
         high: Largest output.
-        short: Prefer factors of 16 bits.
+        preferred: A form that is taken where it has the precision.
 
     Raises:
         UnsupportedModelError: Not even 64 bits reach the precision.
@@ -157,7 +135,8 @@ def choose_requantization(
     found = _exact(problem)
     if found is not None:
         return found
-    found = _short(problem) if short else None
+    fast = {RequantizationForm.FOLDED: _folded, RequantizationForm.SHORT: _short}.get(preferred)
+    found = None if fast is None else fast(problem)
     if found is not None and _error(problem, found) <= MAXIMUM_ERROR - _MARGIN:
         return found
     for form, widest, error in (
@@ -239,25 +218,33 @@ def _clamped(problem: _Problem, multiplier: IntArray, addend: IntArray, shift: i
 
 
 def _short(problem: _Problem) -> Requantization | None:
-    """The form with factors of 16 bits, or None if there is none: then fold_requantization finds it too."""
-    found = _candidate(problem, SHORT_SHIFT)
-    if problem.low != 0 or found is None:
+    """The short form, or None if it does not hold the layer."""
+    candidate = _candidate(problem, SHORT_SHIFT)
+    found = None if candidate is None else _narrow(problem, *candidate, SHORT_SHIFT)
+    return found if found is not None and is_short(found, problem.acc_low, problem.acc_high) else None
+
+
+def _folded(problem: _Problem) -> Requantization | None:
+    """Numbers that fold_requantization can rewrite with factors of 16 bits, or None if there are none."""
+    candidate = _candidate(problem, FOLDED_SHIFT)
+    if candidate is None:
         return None
-    multiplier, addend = found
+    multiplier, addend = candidate
     moves = multiplier > 0
     slope = np.where(moves, multiplier, 1)
     offset = (2 * addend + slope) // (2 * slope)
     addend = np.where(moves, offset * multiplier, addend)
-    saturates = -(-(problem.high + 1 << SHORT_SHIFT) // slope)
-    if max(multiplier.max(), np.where(moves, saturates, 0).max()) > _UINT16_MAXIMUM:
+    found = Requantization(multiplier, addend, FOLDED_SHIFT, problem.low, problem.high)
+    if fold_requantization(found, problem.high.bit_length()) is None:
         return None
     if _fits_int32(problem, multiplier, addend, None):
-        return Requantization(multiplier, addend, SHORT_SHIFT, problem.low, problem.high)
-    # Not only the least clamp: the sums that it leaves must reach from the least output to the largest one.
-    clamp = np.where(moves, np.maximum(np.maximum(offset - 1, saturates - offset), 0), 0)
+        return found
+    # Not the least clamp: the sums that it leaves must reach from the least output to the largest one.
+    most = -(-(problem.high + 1 << FOLDED_SHIFT) // slope) - offset
+    clamp = np.where(moves, np.maximum(np.maximum(offset - 1, most), 0), 0)
     if not _fits_int32(problem, multiplier, addend, clamp):
         return None
-    return Requantization(multiplier, addend, SHORT_SHIFT, problem.low, problem.high, clamp)
+    return dataclasses.replace(found, clamp=clamp)
 
 
 def _fits_int32(problem: _Problem, multiplier: IntArray, addend: IntArray, clamp: IntArray | None) -> bool:

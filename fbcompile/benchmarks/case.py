@@ -10,7 +10,6 @@ import numpy as np
 from fbcompile.benchmarks import answer
 from fbcompile.errors import InternalError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.folding import SHORT_SHIFT
 from fbcompile.lowering.kernels import Kernel, Tile
 from fbcompile.lowering.network import (
     AddLayer,
@@ -22,7 +21,9 @@ from fbcompile.lowering.network import (
     Requantization,
     Tensor,
     WeightedLayer,
+    integer_limits,
 )
+from fbcompile.lowering.requantization_form import FOLDED_SHIFT, SHORT_SHIFT
 
 DEFAULT_CORES = (1, 3, 8)
 """Core counts that cases are tested on where their plan names none."""
@@ -41,12 +42,13 @@ class CaseSpec:
         output_signed: Its sign; None draws one (32-bit outputs are signed, max pooling keeps the input's).
         second_signed: Sign of an add's second input; None draws one.
         wide: Requantize in 64 bits.
-        data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``: random,
-            and the requantization clamps sums; ``coarse``: it shifts by 15 at most; ``saturating``: by 21, as
-            sums reach far beyond narrow outputs; ``raised``: outputs begin one above the least of their type;
-            ``capped``: they end one below its largest; ``halves``: an add's factors have 16 bits;
-            ``short``: those of a requantization to unsigned outputs, as ``choose_requantization`` prefers
-            them for depthwise layers; ``identity``: requantization changes nothing.
+        data: ``random`` over the whole range; ``extreme``: only smallest and largest; ``clamped``:
+            random, and the requantization clamps sums; ``coarse``: it shifts by 15 at most;
+            ``saturating``: by 21, as sums reach far beyond narrow outputs; ``raised``: outputs begin one
+            above the least of their type; ``capped``: they end one below its largest; ``halves``: an
+            add's factors have 16 bits; ``preferred``: the requantization to narrow outputs is in the form
+            that ``choose_requantization`` prefers for the layer; ``identity``: requantization changes
+            nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -117,11 +119,6 @@ def _sign(signed: bool | None) -> str:
     return "" if signed is None else "us"[signed]
 
 
-def limits(bits: int, signed: bool) -> tuple[int, int]:
-    """Smallest and largest integer of a type."""
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-
-
 def whole_tile(case: Case) -> Tile:
     """The tile that is the whole layer."""
     x, y = case.layer.inputs[0], case.layer.output
@@ -186,7 +183,7 @@ def _draw_integers(
     rng: np.random.Generator, size: tuple[int, ...], bits: int, signed: bool, data: str
 ) -> IntArray:
     """Random integers of a type, or only its smallest and largest."""
-    low, high = limits(bits, signed)
+    low, high = integer_limits(bits, signed)
     if data == "extreme":
         return rng.choice([low, high], size=size, p=[0.2, 0.8]).astype(np.int64)
     return rng.integers(low, high, size=size, endpoint=True)
@@ -214,7 +211,7 @@ def _add_case(rng: np.random.Generator, spec: CaseSpec, source: Tensor, target: 
     total = first * x + second * b
     shift = max(0, int(np.ceil(np.log2(np.abs(total).max() / (1 << target.bits) + 1))))
     addend = 1 << shift >> 1
-    low, high = limits(target.bits, target.signed)
+    low, high = integer_limits(target.bits, target.signed)
     expected = np.clip((total + addend) >> shift, low, high)
     layer = AddLayer(
         spec.name, (source, other), target, spec.shape, (first, second), addend, shift, low, high
@@ -226,12 +223,12 @@ def _draw_requantization(
     rng: np.random.Generator, acc: IntArray, target: Tensor, spec: CaseSpec, channels: int
 ) -> Requantization:
     """Parameters that spread ``acc`` over a bit more than the output range, in int32 unless wide."""
-    low, high = limits(target.bits, target.signed)
+    low, high = integer_limits(target.bits, target.signed)
     if spec.data == "identity":  # (128·x + 127) >> 7 is x
         one = np.ones(channels, np.int64)
         return Requantization(128 * one, 127 * one, 7, low, high)
-    if spec.data == "short":
-        return _draw_short_requantization(rng, acc, target, channels)
+    if spec.data == "preferred":
+        return _draw_preferred_requantization(rng, acc, target, spec.shape)
     low, high = low + (spec.data == "raised"), high - (spec.data == "capped")
     clamp = None
     if spec.data == "clamped" and not spec.wide:
@@ -258,13 +255,18 @@ def _draw_requantization(
     return Requantization(multiplier, addend, shift, low, high, clamp, spec.wide)
 
 
-def _draw_short_requantization(
-    rng: np.random.Generator, acc: IntArray, target: Tensor, channels: int
+def _draw_preferred_requantization(
+    rng: np.random.Generator, acc: IntArray, target: Tensor, shape: LayerShape
 ) -> Requantization:
-    """Likewise, with factors of 16 bits: multipliers below 2^16, addends that are multiples of them."""
-    low, high = limits(target.bits, target.signed)
-    least, most = (high << SHORT_SHIFT >> 16) + 1, (1 << 16) - 1
-    middle = 2.2 * high / max(1, int(np.abs(acc).max())) * (1 << SHORT_SHIFT)
-    multiplier = np.clip(middle * rng.uniform(0.5, 1.0, channels), 2 * least, most).astype(np.int64)
-    offset = rng.uniform(-1, 1, channels) * (1 << SHORT_SHIFT) / multiplier
-    return Requantization(multiplier, offset.astype(np.int64) * multiplier, SHORT_SHIFT, low, high)
+    """Likewise, in the folded form for depthwise layers (to unsigned outputs), else in the short one."""
+    low, high = integer_limits(target.bits, target.signed)
+    channels, largest = target.channels, max(1, int(np.abs(acc).max()))
+    steep = (1.3 if target.signed else 2.2) * high / largest * rng.uniform(0.5, 1.0, channels)
+    if shape.op != "depthwise":
+        multiplier = np.clip(steep * (1 << SHORT_SHIFT), 1, (1 << 15) - 1).astype(np.int64)
+        addend = rng.integers(-(1 << SHORT_SHIFT), high << SHORT_SHIFT, channels, endpoint=True)
+        return Requantization(multiplier, addend, SHORT_SHIFT, low, high)
+    least, most = (high << FOLDED_SHIFT >> 16) + 1, (1 << 16) - 1
+    multiplier = np.clip(steep * (1 << FOLDED_SHIFT), 2 * least, most).astype(np.int64)
+    offset = rng.uniform(-1, 1, channels) * (1 << FOLDED_SHIFT) / multiplier
+    return Requantization(multiplier, offset.astype(np.int64) * multiplier, FOLDED_SHIFT, low, high)

@@ -63,7 +63,7 @@ static fbc_requantization requantization(const int32_t *s) {
         .shift = (uint8_t)s[2],
         .wide = (uint8_t)s[3],
         .clamped = (uint8_t)s[4],
-        .folded = 0,
+        .form = FBC_FORM_OWN,
     };
     return parameters;
 }
@@ -92,7 +92,7 @@ static void fill_conv(fbc_conv_args *a, const int32_t *s) {
     a->output_bits = (uint8_t)s[20];
     a->input_channel_first = (uint8_t)s[21];
     a->output_channel_first = (uint8_t)s[22];
-    a->requantization.folded = (uint8_t)s[23];
+    a->requantization.form = (uint8_t)s[23];
 }
 
 static void fill_add(fbc_add_args *a, const int32_t *s) {

@@ -176,8 +176,8 @@ def _scalars(case: Case, kernel: Kernel) -> list[int]:
     sizes = [x.height, x.width, x.channels, y.height, y.width, y.channels, *window]
     strides = [shape.stride_height, shape.stride_width, shape.pad_top, shape.pad_left]
     bits = [x.bits, x.signed, weight_bits, y.bits]
-    folded = kernel.folded(layer) is not None
-    return [*head, *sizes, *strides, *bits, x.channel_first, y.channel_first, folded]
+    form = kernel.form(layer)
+    return [*head, *sizes, *strides, *bits, x.channel_first, y.channel_first, form]
 
 
 def _requantization_scalars(r: Requantization) -> list[int]:

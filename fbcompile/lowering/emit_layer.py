@@ -18,6 +18,7 @@ from fbcompile.lowering.network import (
     Tensor,
     WeightedLayer,
 )
+from fbcompile.lowering.requantization_form import RequantizationForm
 from fbcompile.lowering.tile_geometry import Axis
 from fbcompile.lowering.tiling import LayerTiling
 
@@ -81,14 +82,14 @@ def _check_call(layer: Layer, kernel: Kernel) -> str:
     return f"fbc_check_{kernel.arguments.removeprefix('fbc_')}({args}, &limits{averages})"
 
 
-def _limits(layer: Layer, kernel: Kernel) -> dict[str, int]:
+def _limits(layer: Layer, kernel: Kernel) -> dict[str, int | str]:
     """Fields of fbc_kernel_limits."""
     return {
         "activation_widths": sum(kernel.activation_widths),
         "weight_widths": sum(kernel.weight_widths),
         "output_widths": sum(kernel.output_widths),
         "wide": int(kernel.wide),
-        "folded": int(kernel.folded(layer) is not None),
+        "form": f"FBC_FORM_{kernel.form(layer).name}",
         "input_channel_first": int(kernel.takes_channel_first),
         "output_channel_first": int(kernel.writes_channel_first),
         "depthwise": int(kernel.reads_one_channel),
@@ -141,7 +142,9 @@ def _c_long(value: int) -> str:
     return f"INT64_C({value})" if value >= 0 else f"-INT64_C({-value})"
 
 
-def _requantization_values(requantization: Requantization, *, folded: bool = False) -> dict[str, Any]:
+def _requantization_values(
+    requantization: Requantization, form: RequantizationForm = RequantizationForm.OWN
+) -> dict[str, Any]:
     """Multiplier and addend are constants in the code for layers that have one of each."""
     wide = requantization.wide
     addend = int(requantization.addend.flat[0])
@@ -152,7 +155,7 @@ def _requantization_values(requantization: Requantization, *, folded: bool = Fal
         "high": _c_int(requantization.high),
         "shift": requantization.shift,
         "wide": int(wide),
-        "folded": int(folded),
+        "form": f"FBC_FORM_{form.name}",
         "multiplier": _c_int(int(requantization.multiplier.flat[0])),
         "addend": _c_long(addend) if wide else _c_int(addend),
         "addend_type": "int64_t" if wide else "int32_t",
@@ -164,7 +167,7 @@ def _window_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict[st
     rows, columns = geometry.rows, geometry.columns
     requantization = None
     if isinstance(layer, WeightedLayer | AveragePoolLayer):
-        requantization = _requantization_values(layer.requantization, folded=kernel.folded(layer) is not None)
+        requantization = _requantization_values(layer.requantization, kernel.form(layer))
     values = {
         "weighted": isinstance(layer, WeightedLayer),
         "pooled_average": isinstance(layer, AveragePoolLayer),
@@ -204,9 +207,7 @@ def _depthwise_values(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> dict
         "check": "fbc_check_conv_args(&args->depthwise, &depthwise_limits)",
         "limits": _limits(first, kernel.first),
         "block": weight_block(first, kernel.first, first.output.channels),
-        "requantization": _requantization_values(
-            first.requantization, folded=kernel.first.folded(first) is not None
-        ),
+        "requantization": _requantization_values(first.requantization, kernel.first.form(first)),
         "channels": first.output.channels,
         "weight_bits": first.weight_bits,
         "bits": first.output.bits,

@@ -8,15 +8,25 @@ generator read it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from fbcompile.errors import UnsupportedModelError
 from fbcompile.latency.key import LayerBits, LayerShape
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
+
+_INT32 = (-(1 << 31), (1 << 31) - 1)
+
+
+def integer_limits(bits: int, signed: bool) -> tuple[int, int]:
+    """Smallest and largest integer of a type."""
+    low = -(1 << (bits - 1)) if signed else 0
+    return low, low + (1 << bits) - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +78,35 @@ class Tensor:
     def elements(self) -> int:
         """Number of elements."""
         return self.height * self.width * self.channels
+
+
+def accumulator_bounds(
+    weights: npt.NDArray[np.signedinteger[Any]], input_low: int, input_high: int
+) -> tuple[IntArray, IntArray]:
+    """Bounds of Σ w·x per output channel over all inputs of a type.
+
+    Args:
+        weights: Integers, output channels first, any further shape.
+        input_low: Least input, at most 0 (so padding with 0 is covered).
+        input_high: Largest input, at least 0.
+
+    Returns:
+        Least and largest accumulator, int64 arrays (channels,).
+
+    Raises:
+        UnsupportedModelError: A bound is outside of int32.
+    """
+    rows = weights.reshape(weights.shape[0], -1).astype(np.int64)
+    positive, negative = np.maximum(rows, 0).sum(axis=1), np.minimum(rows, 0).sum(axis=1)
+    low = positive * input_low + negative * input_high
+    high = positive * input_high + negative * input_low
+    if low.min(initial=0) < _INT32[0] or high.max(initial=0) > _INT32[1]:
+        raise UnsupportedModelError(
+            f"an accumulator can reach {int(max(-low.min(), high.max()))}, beyond int32",
+            why=f"{rows.shape[1]} products per output",
+            hint="fewer bits for the input or the weights of this layer",
+        )
+    return low, high
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +184,12 @@ class WeightedLayer(Layer):
     weights: npt.NDArray[np.int8]
     weight_bits: int
     requantization: Requantization
+
+    @functools.cached_property
+    def accumulators(self) -> tuple[IntArray, IntArray]:
+        """Least and largest accumulator that the input's type admits, (channels,) each."""
+        source = self.inputs[0]
+        return accumulator_bounds(self.weights, *integer_limits(source.bits, source.signed))
 
     @property
     def bits(self) -> LayerBits:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fbcompile.errors import InternalError
 from fbcompile.lowering.kernels import ROW_TAPS, BlockedKernel, Kernel, dense_input_channels, lane_bytes
 from fbcompile.lowering.network import IntArray, Requantization, Tensor, WeightedLayer
+from fbcompile.lowering.requantization_form import RequantizationForm, fold_requantization
 
 IntegerArray: TypeAlias = npt.NDArray[np.integer]
 
@@ -196,7 +197,9 @@ def _column_order(layer: WeightedLayer, kernel: BlockedKernel) -> npt.NDArray[np
 
 def pack_parameters(layer: WeightedLayer, kernel: Kernel) -> tuple[bytes, bytes]:
     """Packs scales and addends of a layer's output channels as its kernel reads them, folded or not."""
-    channels, folded = layer.output.channels, kernel.folded(layer)
+    channels, folded = layer.output.channels, None
+    if kernel.form(layer) == RequantizationForm.FOLDED:
+        folded = fold_requantization(layer.requantization, layer.output.bits)
     if folded is None:
         return pack_requantization(layer.requantization, channels)
     scales, addends = (

@@ -9,7 +9,6 @@ import numpy as np
 
 from fbcompile.errors import InternalError
 from fbcompile.latency.key import LatencyKey, LayerShape
-from fbcompile.lowering.folding import prefers_short
 from fbcompile.lowering.network import (
     AddLayer,
     AveragePoolLayer,
@@ -21,9 +20,11 @@ from fbcompile.lowering.network import (
     Requantization,
     Tensor,
     WeightedLayer,
-)
-from fbcompile.passes.requantization import (
     accumulator_bounds,
+    integer_limits,
+)
+from fbcompile.lowering.requantization_form import RequantizationForm, preferred_form
+from fbcompile.passes.requantization import (
     choose_add_requantization,
     choose_requantization,
 )
@@ -60,15 +61,15 @@ def synthetic_network(key: LatencyKey) -> Network:
 def random_input(key: LatencyKey) -> IntArray:
     """Integers (1, C, H, W), uniform over the input's type; the same key gives the same input."""
     tensor = synthetic_network(key).input
-    low, high = _limits(tensor.bits, tensor.signed)
+    low, high = integer_limits(tensor.bits, tensor.signed)
     shape = (1, tensor.channels, tensor.height, tensor.width)
     return np.random.default_rng(_seed(key) + 1).integers(low, high + 1, size=shape)
 
 
 def _derived(source: Tensor, result: Tensor, generator: np.random.Generator) -> Layer:
     """A layer that makes ``result`` from ``source``: a requantization, or a 1x1 convolution."""
-    low, high = _limits(result.bits, result.signed)
-    source_low, source_high = _limits(source.bits, source.signed)
+    low, high = integer_limits(result.bits, result.signed)
+    source_low, source_high = integer_limits(source.bits, source.signed)
     size = (source.height, source.width, source.channels, result.channels)
     if source.channels == result.channels:
         shape = LayerShape("requantize", 1, 1, 1, 1, 0, 0, 0, 0, 1, *size)
@@ -93,11 +94,6 @@ def _derived(source: Tensor, result: Tensor, generator: np.random.Generator) -> 
 
 def _seed(key: LatencyKey) -> int:
     return int.from_bytes(hashlib.sha256(repr((key.shape, key.bits)).encode()).digest()[:6], "little")
-
-
-def _limits(bits: int, signed: bool) -> tuple[int, int]:
-    low = -(1 << (bits - 1)) if signed else 0
-    return low, low + (1 << bits) - 1
 
 
 def _input(key: LatencyKey, name: str, bits: int, channels: int | None = None) -> Tensor:
@@ -128,7 +124,7 @@ def _output(key: LatencyKey, signed: bool = False) -> Tensor:
 
 def _weighted(key: LatencyKey, generator: np.random.Generator) -> Layer:
     shape, bits = key.shape, key.bits
-    low, high = _limits(bits.weight_bits, True)
+    low, high = integer_limits(bits.weight_bits, True)
     size = (
         shape.output_channels,
         shape.input_channels // shape.groups,
@@ -147,7 +143,7 @@ def _weighted(key: LatencyKey, generator: np.random.Generator) -> Layer:
         requantization=_requantization(
             key,
             generator.uniform(0.5, 1.0, size=shape.output_channels),
-            accumulator_bounds(weights, *_limits(bits.activation_bits, bits.activation_signed)),
+            accumulator_bounds(weights, *integer_limits(bits.activation_bits, bits.activation_signed)),
             (rows.sum(axis=1), (rows**2).sum(axis=1)),
         ),
     )
@@ -172,15 +168,17 @@ def _requantization(
     """
     if key.bits.output_bits == RAW_BITS:
         return choose_requantization(jitter, np.zeros(len(jitter)), *bounds, *_INT32)
-    input_low, input_high = _limits(key.bits.activation_bits, key.bits.activation_signed)
+    input_low, input_high = integer_limits(key.bits.activation_bits, key.bits.activation_signed)
     mean = sums[0] * (input_low + input_high) / 2
     # The variance of a uniform integer of n values is (n² − 1) / 12.
     deviation = np.sqrt(np.maximum(sums[1], 1.0) * ((input_high - input_low + 1) ** 2 - 1) / 12)
-    low, high = _limits(key.bits.output_bits, False)
+    low, high = integer_limits(key.bits.output_bits, False)
     multiplier = jitter * high / (2 * _SPREAD * deviation)
     window, depthwise = (key.shape.kernel_height, key.shape.kernel_width), key.shape.op == "depthwise"
-    short = prefers_short(window, depthwise, key.bits.output_bits, (low, high))
-    centred = choose_requantization(multiplier, high / 2 - multiplier * mean, *bounds, low, high, short=short)
+    form = RequantizationForm.OWN
+    if key.shape.op in ("conv", "depthwise"):
+        form = preferred_form(window, depthwise, key.bits.output_bits, (low, high))
+    centred = choose_requantization(multiplier, high / 2 - multiplier * mean, *bounds, low, high, form)
     if not centred.wide:
         return centred
     return choose_requantization(multiplier, np.full(len(multiplier), high / 2), *bounds, low, high)
@@ -189,7 +187,7 @@ def _requantization(
 def _average_pool(key: LatencyKey, generator: np.random.Generator) -> Layer:
     shape, bits = key.shape, key.bits
     elements = shape.input_height * shape.input_width
-    low, high = _limits(bits.activation_bits, bits.activation_signed)
+    low, high = integer_limits(bits.activation_bits, bits.activation_signed)
     requantization = _requantization(
         key,
         np.ones(1),
@@ -209,10 +207,10 @@ def _add(key: LatencyKey, generator: np.random.Generator) -> Layer:
     bits = key.bits
     sources = (_input(key, "data", bits.activation_bits), _input(key, "more", bits.weight_bits))
     ranges = (
-        _limits(bits.activation_bits, bits.activation_signed),
-        _limits(bits.weight_bits, bits.activation_signed),
+        integer_limits(bits.activation_bits, bits.activation_signed),
+        integer_limits(bits.weight_bits, bits.activation_signed),
     )
-    low, high = _limits(bits.output_bits, False)
+    low, high = integer_limits(bits.output_bits, False)
     scales = [generator.uniform(0.4, 0.6) * high / limits[1] for limits in ranges]
     found = choose_add_requantization((scales[0], scales[1]), ranges, low, high)
     return AddLayer(
@@ -239,10 +237,10 @@ def _concat(key: LatencyKey, generator: np.random.Generator) -> Layer:
         )
         if channels
     )
-    low, high = _limits(bits.output_bits, False)
+    low, high = integer_limits(bits.output_bits, False)
     requantizations = []
     for source in sources:
-        limits = _limits(source.bits, source.signed)
+        limits = integer_limits(source.bits, source.signed)
         scale = np.array([generator.uniform(0.7, 1.0) * high / limits[1]])
         acc = (np.array([limits[0]]), np.array([limits[1]]))
         requantizations.append(choose_requantization(scale, np.zeros(1), *acc, low, high))

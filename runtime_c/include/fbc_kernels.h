@@ -11,10 +11,15 @@
  * where clamp(acc) is acc within [-clamp[c] - 1, clamp[c]]. Not wide: product and sum fit int32 (proved by the
  * integerize pass), addend is int32[]. Wide: 64 bits, addend is int64[].
  *
- * Folded, for kernels that say so: the compiler has rewritten that (fbcompile/lowering/folding.py) as y =
+ * That is the layer's own form. Kernels that say so take one that they compute faster:
+ *
+ * Folded: the compiler has rewritten it (fbcompile/lowering/requantization_form.py) as y =
  * (clip(acc + offset[c], 0, bound[c]) * multiplier[c] + addend[c]) >> shift, in unsigned 32 bits and without a clip
  * behind it. `clamp` is the bound; addend is int32[][2], offset and addend. Outputs of 8 bits: shift is 24. Narrower
  * ones: shift is 18, bound and multiplier are below 2^16, and the addend is 0.
+ *
+ * Short: the same numbers, but acc and multiplier are within int16, shift is 15, not wide, no clamp. Short to bytes:
+ * and low is 0, and what is clipped is within int8.
  *
  * Every kernel is called once per core through fbc_parallel with the same arguments, computes its share
  * (fbc_core_id() of fbc_core_count()), holds no barrier, allocates nothing and prints nothing.
@@ -23,6 +28,8 @@
 #define FBC_KERNELS_H
 
 #include <stdint.h>
+
+typedef enum { FBC_FORM_OWN, FBC_FORM_FOLDED, FBC_FORM_SHORT, FBC_FORM_SHORT_BYTES } fbc_requantization_form;
 
 /* Of one output channel. The clamp changes no output, but keeps the product in int32; unused if wide or not clamped.
  * Folded: the bound. */
@@ -39,7 +46,7 @@ typedef struct {
     uint8_t shift;
     uint8_t wide;
     uint8_t clamped; /* 0: no sum of any channel needs its clamp */
-    uint8_t folded;
+    uint8_t form;    /* fbc_requantization_form */
 } fbc_requantization;
 
 /* Convolution of any kind: dense, pointwise, depthwise; linear is 1x1 on one pixel. */

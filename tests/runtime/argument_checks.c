@@ -15,7 +15,7 @@ static const fbc_kernel_limits limits = {
     .weight_widths = 12, /* not 2 */
     .output_widths = 46,
     .wide = 0,
-    .folded = 0,
+    .form = FBC_FORM_OWN,
     .input_channel_first = 0,
     .output_channel_first = 0,
     .depthwise = 0,
@@ -170,8 +170,9 @@ static void check_convolutions(void) {
     CONV(args.requantization.wide = 1, FBC_RULE_REQUANTIZATION);
     CONV((args.requantization.wide = 1, args.requantization.shift = 62, kernel.wide = 1), FBC_RULE_KEPT);
     CONV((args.requantization.wide = 1, args.requantization.shift = 63, kernel.wide = 1), FBC_RULE_REQUANTIZATION);
-    CONV(args.requantization.folded = 1, FBC_RULE_REQUANTIZATION);
-    CONV((args.requantization.folded = 1, kernel.folded = 1), FBC_RULE_KEPT);
+    CONV(args.requantization.form = FBC_FORM_FOLDED, FBC_RULE_REQUANTIZATION);
+    CONV((args.requantization.form = FBC_FORM_SHORT, kernel.form = FBC_FORM_FOLDED), FBC_RULE_REQUANTIZATION);
+    CONV((args.requantization.form = FBC_FORM_SHORT, kernel.form = FBC_FORM_SHORT), FBC_RULE_KEPT);
     CONV(args.requantization.low = 256, FBC_RULE_REQUANTIZATION);
     CONV(args.requantization.high = 256, FBC_RULE_REQUANTIZATION);
     CONV(args.requantization.low = -1, FBC_RULE_REQUANTIZATION); /* [-1, 255] is no 8-bit type */

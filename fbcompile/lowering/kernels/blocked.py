@@ -18,6 +18,7 @@ from fbcompile.lowering.kernels.model import (
     weighted,
 )
 from fbcompile.lowering.network import Layer, WeightedLayer
+from fbcompile.lowering.requantization_form import RequantizationForm, short_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,8 @@ class BlockCost:
         block: Per block of 4 pixels x 4 channels of 8 bits, beside its words.
         word: Per word of a block's columns.
         narrow: More per block if outputs have less than 8 bits.
-        packed: More if their upper bytes are packed instead.
+        short: More if the requantization is short.
+        short_bytes: And if what it clips are bytes.
         clamp: More per block if the requantization clamps accumulators.
         beside: And if outputs have less than 8 bits then: they are written as bytes first.
         sums: More per block of which runs write no more than sums.
@@ -61,7 +63,8 @@ class BlockCost:
     block: float = 102
     word: float = 17.0
     narrow: float = 5
-    packed: float = -10
+    short: float = -13
+    short_bytes: float = -20
     clamp: float = 33
     beside: float = 105
     sums: float = 540
@@ -104,6 +107,10 @@ class BlockedKernel(Kernel):
     cycles: BlockCost = BlockCost()
     macload: bool = False
     by_columns: bool = True
+
+    def form(self, layer: Layer) -> RequantizationForm:
+        """A short one where the numbers allow it."""
+        return short_form(weighted(layer))
 
     def column_words(self, layer: WeightedLayer) -> int:
         """Words that one output pixel and one output channel multiply."""
@@ -176,7 +183,7 @@ class BlockedKernel(Kernel):
         if pixels < 4:
             per_block = pixels * (cost.single_block + cost.single_word * words)
         else:
-            per_block = cost.block + cost.word * max(words, 2) + _extra_cycles(layer, cost)
+            per_block = cost.block + cost.word * max(words, 2) + self._extra_cycles(layer)
         if self.is_direct(layer, tile):
             runs = min(quads, 3) if shared else 1
             cycles = cost.direct + runs * cost.direct_run + quads * cost.direct_quad
@@ -188,6 +195,20 @@ class BlockedKernel(Kernel):
         if layer.weight_bits < self.width:
             cycles += cost.expand + cost.expand_word * 4 * groups * words / cores
         return cycles
+
+    def _extra_cycles(self, layer: WeightedLayer) -> float:
+        """What the requantization of a block costs beside one to 8 bits without a clamp."""
+        cost, parameters, narrow = self.cycles, layer.requantization, layer.output.bits < 8
+        if not _has_run(layer):
+            lanes = parameters.wide or layer.output.bits > 8
+            return cost.sums + cost.lanes * lanes + cost.wide * parameters.wide
+        if parameters.clamp is not None:
+            return cost.clamp + cost.beside * narrow
+        forms = {
+            RequantizationForm.SHORT: cost.short,
+            RequantizationForm.SHORT_BYTES: cost.short_bytes,
+        }
+        return forms.get(self.form(layer), cost.narrow * narrow)
 
     def _gather_cycles(self, layer: WeightedLayer, tile: Tile, quads: int) -> float:
         cost, shape, (height, width) = self.cycles, layer.shape, kernel_size(layer)
@@ -237,18 +258,6 @@ def _has_run(layer: WeightedLayer) -> bool:
 def _runs_write(layer: WeightedLayer) -> bool:
     """True if runs write the outputs where they belong."""
     return _has_run(layer) and (layer.output.bits == 8 or layer.requantization.clamp is None)
-
-
-def _extra_cycles(layer: WeightedLayer, cost: BlockCost) -> float:
-    """What the requantization of a block costs beside one to 8 bits without a clamp."""
-    parameters, narrow = layer.requantization, layer.output.bits < 8
-    if not _has_run(layer):
-        lanes = parameters.wide or layer.output.bits > 8
-        return cost.sums + cost.lanes * lanes + cost.wide * parameters.wide
-    if parameters.clamp is not None:
-        return cost.clamp + cost.beside * narrow
-    packed = narrow and parameters.low == 0 and parameters.shift >= 24
-    return cost.packed if packed else cost.narrow * narrow
 
 
 PORTABLE = portable_kernel("conv", "fbc_conv_args", "dense", Cost(200, 60, 60, 11))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from fbcompile.lowering.folding import FoldedRequantization, fold_requantization
 from fbcompile.lowering.kernels.candidate import (
     SIMD,
     Candidate,
@@ -18,6 +17,7 @@ from fbcompile.lowering.kernels.candidate import (
 )
 from fbcompile.lowering.kernels.model import Cost, Kernel, Tile, is_depthwise, portable_kernel, weighted
 from fbcompile.lowering.network import Layer, WeightedLayer
+from fbcompile.lowering.requantization_form import RequantizationForm, fold_requantization
 
 _PLANES_BYTES = 3072
 """What the planes of a core's band of four channels may take, if a row of them does not take more."""
@@ -142,9 +142,10 @@ class StripKernel(BandKernel):
     general: float = 6.42
     halves: tuple[float, float] = (150, 1.01)
 
-    def folded(self, layer: Layer) -> FoldedRequantization | None:
-        """What is faster than the layer's own numbers, if anything is."""
-        return fold_requantization(weighted(layer).requantization, layer.output.bits)
+    def form(self, layer: Layer) -> RequantizationForm:
+        """Folded where that is faster."""
+        folded = fold_requantization(weighted(layer).requantization, layer.output.bits)
+        return RequantizationForm.OWN if folded is None else RequantizationForm.FOLDED
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
@@ -172,7 +173,7 @@ class StripKernel(BandKernel):
         if parameters.low != 0 or parameters.high != (1 << bits) - 1:
             return unit, output + self.general, unusual + 1
         more = self.short if bits < 8 else self.bytes
-        if self.folded(layer) is None:
+        if self.form(layer) == RequantizationForm.OWN:
             if parameters.clamp is None:
                 return unit, output, unusual
             more = self.clamped

@@ -8,6 +8,7 @@ from fbcompile.errors import InternalError
 from fbcompile.lowering.kernels.model import Kernel, Tile
 from fbcompile.lowering.kernels.weight_block import weight_block
 from fbcompile.lowering.network import FusedLayer, Layer
+from fbcompile.lowering.requantization_form import RequantizationForm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,10 @@ class FusedKernel(Kernel):
     def weight_bytes(self, layer: Layer, output_channels: int) -> int:
         """Weights of the second kernel."""
         return self.second.weight_bytes(fused(layer).second, output_channels)
+
+    def form(self, layer: Layer) -> RequantizationForm:
+        """That of the second kernel."""
+        return self.second.form(fused(layer).second)
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Cycles of the second kernel."""

@@ -8,6 +8,7 @@ from fbcompile.lowering.kernels.blocked import PORTABLE, BlockedKernel, blocked_
 from fbcompile.lowering.kernels.candidate import Candidate
 from fbcompile.lowering.kernels.model import Cost, Tile, kernel_size, weighted
 from fbcompile.lowering.network import Layer
+from fbcompile.lowering.requantization_form import RequantizationForm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,10 @@ class LinearKernel(BlockedKernel):
 
     linear_cycles: LinearCost = LinearCost()
     by_columns: bool = False
+
+    def form(self, layer: Layer) -> RequantizationForm:
+        """The layer's own."""
+        return RequantizationForm.OWN
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Channels of the slowest core, plus gathering and widening."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 import dataclasses
 
 from fbcompile.errors import InternalError
-from fbcompile.lowering.folding import FoldedRequantization
 from fbcompile.lowering.network import Layer, WeightedLayer
+from fbcompile.lowering.requantization_form import RequantizationForm
 
 WIDTHS = (8, 4, 2)
 """Widths of activations and weights that kernels read."""
@@ -135,13 +135,13 @@ class Kernel:
             return output_channels * lane_bytes(height * width, layer.weight_bits)
         return output_channels * height * width * lane_bytes(dense_input_channels(layer), layer.weight_bits)
 
-    def folded(self, layer: Layer) -> FoldedRequantization | None:
-        """What it requantizes the layer with instead of the layer's own numbers; None for these."""
-        return None
+    def form(self, layer: Layer) -> RequantizationForm:
+        """The form in which it takes the layer's requantization."""
+        return RequantizationForm.OWN
 
     def addend_bytes(self, layer: WeightedLayer) -> int:
         """Bytes of what it adds per output channel."""
-        return 8 if layer.requantization.wide or self.folded(layer) is not None else 4
+        return 8 if layer.requantization.wide or self.form(layer) == RequantizationForm.FOLDED else 4
 
     def resident_bytes(self, layer: Layer) -> int:
         """Bytes of weights that stay in L1 for all tiles, in front of the blocks: 0, unless it is fused."""

@@ -14,7 +14,7 @@ typedef enum {
     FBC_RULE_ALIGNMENT,      /* a pointer is not aligned to 4 bytes */
     FBC_RULE_SIZE,           /* a size, kernel or stride is 0 */
     FBC_RULE_WIDTH,          /* the kernel does not read, or does not write, elements of these bits */
-    FBC_RULE_REQUANTIZATION, /* shift, or bounds, or 64 bits or a folded one where the kernel has none */
+    FBC_RULE_REQUANTIZATION, /* shift, or bounds, or 64 bits where the kernel has 32, or another form */
     FBC_RULE_GEOMETRY,       /* the outputs read behind the input and its padding */
     FBC_RULE_CHANNELS,       /* channels that do not fit the kernel's blocks, the layer or each other */
     FBC_RULE_LAYOUT,         /* channel-first, which the kernel does not know */
@@ -26,7 +26,7 @@ typedef struct {
     uint8_t weight_widths;
     uint8_t output_widths;
     uint8_t wide;                 /* it requantizes in 64 bits too */
-    uint8_t folded;               /* and as the compiler has folded it */
+    uint8_t form;                 /* how it does that: fbc_requantization_form */
     uint8_t input_channel_first;  /* it takes such a tile */
     uint8_t output_channel_first; /* it writes such a tile */
     uint8_t depthwise;            /* it reads the input channel of the output channel's number */
@@ -101,7 +101,7 @@ static inline fbc_rule fbc_check_requantization(const fbc_requantization *parame
         fbc_check_pointer(parameters->scale),
         fbc_check_pointer(parameters->addend),
         parameters->wide && !limits->wide ? FBC_RULE_REQUANTIZATION : FBC_RULE_KEPT,
-        parameters->folded && !limits->folded ? FBC_RULE_REQUANTIZATION : FBC_RULE_KEPT,
+        parameters->form != limits->form ? FBC_RULE_REQUANTIZATION : FBC_RULE_KEPT,
         fbc_check_bounds(parameters->low, parameters->high, parameters->shift, parameters->wide ? 62u : 31u,
                          output_bits),
     };

@@ -13,8 +13,8 @@
  * from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel
  * are read and not used. Elsewhere plain C, which is their oracle.
  *
- * Requantization: one value after the other; the upper bytes of four at once where outputs of less than 8 bits have
- * such. What is rare is left to the caller: a run writes the sums then. */
+ * Requantization: one value after the other; where it is short, one instruction multiplies, adds and shifts, and bytes
+ * are clipped four at once. What is rare is left to the caller: a run writes the sums then. */
 #ifndef FBC_BLOCK_RUN_H
 #define FBC_BLOCK_RUN_H
 
@@ -36,12 +36,11 @@ typedef struct {
     int32_t high;              /* 52 */
     int32_t low;               /* 56 */
     uint32_t column_words;     /* 60: what there is of a column; the assembler multiplies the rest by zero weights */
-    uint32_t packed_shift;     /* 64: of upper bytes */
-    uint32_t places;           /* 68: where they go, as factors */
-    uint32_t quads;            /* 72: at least 1; from quad to quad all pointers move by constant steps */
-    uint32_t column_step;      /* 76 */
-    uint32_t quad_skip;        /* 80: of the output, behind the last group */
-    uint32_t state[3];         /* 84: where scales, addends and output are now, without mac&load */
+    uint32_t places;           /* 64: where bytes go in narrow lanes, as factors */
+    uint32_t quads;            /* 68: at least 1; from quad to quad all pointers move by constant steps */
+    uint32_t column_step;      /* 72 */
+    uint32_t quad_skip;        /* 76: of the output, behind the last group */
+    uint32_t state[3];         /* 80: where scales, addends and output are now, without mac&load */
 } fbc_block_run;
 
 /* What does not change from run to run. */
@@ -49,7 +48,6 @@ FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantizati
     run->shift = parameters->shift;
     run->high = parameters->high;
     run->low = parameters->low;
-    run->packed_shift = run->shift - 24u;
     run->places = output_bits == 4u ? 0x00100001u : 0x40041001u;
 }
 
@@ -89,7 +87,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 
 /* Registers. Sums of pixel p, channel c, are number 4 p + c of t0-t6, s2-s10. a0 the run, a1 weights, a2-a5 columns, s0
  * words. The fourth channel's sums hold the pixels of the first word. Behind the dot products a2 and a3 are free, a4 is
- * the multiplier or clamp. While they are packed: s6 the selector, a5 the shift, s0 high, a4 low, s10 the places. Then
+ * the multiplier or clamp. While they are packed: s0 high, s10 the places. Then
  * and, if registers last, always: a6 scales, a7 addends, s11 output, s1 step, ra back. */
 #define FBC_RUN_CLOBBERS \
     "memory", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
@@ -164,8 +162,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) "lw a6, 84(a0)\n lw a7, 88(a0)\n lw s11, 92(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
-#define FBC_RUN_BLOCKED_END "sw a6, 84(a0)\n sw a7, 88(a0)\n sw s11, 92(a0)\n"
+        FBC_RUN_WORD("more", ) "lw a6, 80(a0)\n lw a7, 84(a0)\n lw s11, 88(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
+#define FBC_RUN_BLOCKED_END "sw a6, 80(a0)\n sw a7, 84(a0)\n sw s11, 88(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
 
 /* One channel of four pixels, sums s0-s3. */
@@ -222,35 +220,36 @@ enum { FBC_RUN_SHIFTED = 14, FBC_RUN_CLAMPED = 5 };
     ".insn r 0x33, 2, 0x61, " v0 ", " v3 ", x6\n" FBC_RUN_STORE("4", v0, step)
 enum { FBC_RUN_WRITTEN_8 = 3, FBC_RUN_WRITTEN_4 = 4, FBC_RUN_WRITTEN_2 = 4 };
 
-/* Upper bytes of four values at once: the shift of bytes in a5, high in s0, the selector in s6, the places in s10. x
- * and y are free, and s2 and s3 then: the values are in x, s0, s1, y. */
-#define FBC_RUN_CHANNEL_PACKED(x, y, s0, s1, s2, s3) \
+/* Short: p.macsN, (y + lower half of sum * multiplier) >> 15. y, the addend, and x are free, and s2 and s3 then: the
+ * values are in x, s0, s1, y. */
+#define FBC_RUN_MAC_SHIFT(y, sum) ".insn r 0x5B, 1, 0x40 + %[scale], " y ", " sum ", a4\n"
+#define FBC_RUN_CHANNEL_SHORT(x, y, s0, s1, s2, s3) \
     FBC_RUN_LOAD_ADDEND(y) \
     FBC_RUN_LOAD_MULTIPLIER("a4") \
-    "mv " x ", " y "\n" FBC_RUN_MAC(x, s0, "a4") "mv " s0 ", " y "\n" FBC_RUN_MAC( \
-        s0, s1, "a4") "mv " s1 ", " y "\n" FBC_RUN_MAC(s1, s2, "a4") FBC_RUN_MAC(y, s3, "a4")
-#define FBC_RUN_PACKED_CHANNELS \
-    FBC_RUN_CHANNEL_PACKED("a2", "a3", "t0", "t4", "s3", "s7") \
-    FBC_RUN_CHANNEL_PACKED("s3", "s7", "t1", "t5", "s4", "s8") \
-    FBC_RUN_CHANNEL_PACKED("s4", "s8", "t2", "t6", "s5", "s9") \
-    FBC_RUN_CHANNEL_PACKED("s5", "s9", "t3", "s2", "s6", "s10") \
-    "li s6, 0x703\n lw a5, 64(a0)\n lw s0, 52(a0)\n lw s10, 68(a0)\n"
-/* pv.shuffle2.b, pv.pack.h: bytes of 0, 2, 1, 3; pv.sra.sc.b, pv.max.sc.b, pv.min.sc.b; pv.dotup: each at its place. */
+    "mv " x ", " y "\n" FBC_RUN_MAC_SHIFT(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC_SHIFT( \
+        s0, s1) "mv " s1 ", " y "\n" FBC_RUN_MAC_SHIFT(s1, s2) FBC_RUN_MAC_SHIFT(y, s3)
+#define FBC_RUN_CHANNEL_SHORT_UNSIGNED(x, y, s0, s1, s2, s3) \
+    FBC_RUN_CHANNEL_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(x, s0, s1, y, "s0")
+#define FBC_RUN_CHANNEL_SHORT_SIGNED(x, y, s0, s1, s2, s3) \
+    FBC_RUN_CHANNEL_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_CLIP(x, s0, s1, y, "s0")
+#define FBC_RUN_SHORT_CHANNELS(channel) \
+    "lw s0, 52(a0)\n" channel("a2", "a3", "t0", "t4", "s3", "s7") channel("s3", "s7", "t1", "t5", "s4", "s8") \
+        channel("s4", "s8", "t2", "t6", "s5", "s9") channel("s5", "s9", "t3", "s2", "s6", "s10")
+/* Bytes of values 0, 2, 1, 3, clipped by pv.max.sc.b, pv.min.sc.b; pv.dotup puts each at its place. */
 #define FBC_RUN_PACK(v0, v1, v2, v3, lanes) \
-    FBC_RUN_SIMD("1, 0x64", v0, v2, "s6") \
-    FBC_RUN_SIMD("1, 0x64", v1, v3, "s6") \
-    FBC_RUN_SIMD("0, 0x68", v0, v1, v0) \
-    FBC_RUN_SIMD("5, 0x24", v0, v0, "a5") \
-    FBC_RUN_SIMD("5, 0x18", v0, v0, "x0") FBC_RUN_SIMD("5, 0x10", v0, v0, "s0") FBC_RUN_SIMD(lanes, v0, v0, "s10")
-#define FBC_RUN_PACK_4(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "0, 0x40") FBC_RUN_STORE("5", v0, step)
-#define FBC_RUN_PACK_2(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "1, 0x40") FBC_RUN_STORE("4", v0, step)
-#define FBC_RUN_PACK_BY_PIXELS(write) \
+    FBC_RUN_SIMD("1, 0x70", "a4", v2, v0) \
+    FBC_RUN_SIMD("1, 0x6C", "a4", v3, v1) \
+    FBC_RUN_SIMD("5, 0x18", "a4", "a4", "x0") \
+    FBC_RUN_SIMD("5, 0x10", "a4", "a4", "s0") FBC_RUN_SIMD(lanes, "a4", "a4", "s10")
+#define FBC_RUN_PACK_4(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "0, 0x40") FBC_RUN_STORE("5", "a4", step)
+#define FBC_RUN_PACK_2(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "1, 0x40") FBC_RUN_STORE("4", "a4", step)
+#define FBC_RUN_SHORT_BY_PIXELS(write) \
     write("a2", "s3", "s4", "s5", "s1") write("t0", "t1", "t2", "t3", "s1") write("t4", "t5", "t6", "s2", "s1") \
         write("a3", "s7", "s8", "s9", "ra")
-#define FBC_RUN_PACK_BY_CHANNELS(write) \
+#define FBC_RUN_SHORT_BY_CHANNELS(write) \
     write("a2", "t0", "t4", "a3", "s1") write("s3", "t1", "t5", "s7", "s1") write("s4", "t2", "t6", "s8", "s1") \
         write("s5", "t3", "s2", "s9", "ra")
-enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
+enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
 
 /* Sums of a pixel. */
 #define FBC_RUN_STORE_NEXT(sum) ".insn s 0x2B, 2, " sum ", 4(s11)\n" /* p.sw, post-increment */
@@ -261,24 +260,25 @@ enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
     FBC_RUN_SUMS("t4", "t5", "t6", "s2") FBC_RUN_SUMS("s3", "s4", "s5", "s6") FBC_RUN_SUMS("s7", "s8", "s9", "s10")
 
 #define FBC_RUN_NEXT_QUAD \
-    "lw t0, 72(a0)\n lw t1, 76(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
-    "lw t3, 80(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
+    "lw t0, 68(a0)\n lw t1, 72(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
+    "lw t3, 76(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
     "add s11, s11, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
-    "sw t0, 72(a0)\n"
+    "sw t0, 68(a0)\n"
 
 #define FBC_RUN(unit, requantize, instructions) \
-    __asm__ volatile( \
-        ".balign 4\n.option push\n" \
-        ".option norvc\n" \
-        "lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" \
-        ".balign 16\n" \
-        "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
-        ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
-        FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END FBC_RUN_NEXT_QUAD "bnez t0, 1b\n" \
-                                                                                                ".option pop" \
-        : \
-        : "r"(a0), FBC_RUN_CODES(bits, is_signed), [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
-        : FBC_RUN_CLOBBERS)
+    __asm__ volatile(".balign 4\n.option push\n" \
+                     ".option norvc\n" \
+                     "lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" \
+                     ".balign 16\n" \
+                     "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
+                     ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
+                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END FBC_RUN_NEXT_QUAD \
+                     "bnez t0, 1b\n" \
+                     ".option pop" \
+                     : \
+                     : "r"(a0), FBC_RUN_CODES(bits, is_signed), [scale] "i"(FBC_SHORT_SHIFT), \
+                       [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
+                     : FBC_RUN_CLOBBERS)
 
 #define FBC_RUN_KIND(unit, channel, by, width, more) \
     FBC_RUN(unit, FBC_RUN_CHANNELS(channel) by(FBC_RUN_WRITE_##width), \
@@ -295,12 +295,28 @@ enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
             FBC_RUN_KIND(unit, FBC_RUN_CHANNEL_CLAMPED_SIGNED, by, width, FBC_RUN_CLAMPED); \
         } \
     } while (0)
-#define FBC_RUN_WIDTHS(unit, by, pack_by) \
+#define FBC_RUN_SHORT(unit, channel, before, by, write, instructions) \
+    FBC_RUN(unit, FBC_RUN_SHORT_CHANNELS(channel) before by(write), \
+            1 + 4 * FBC_RUN_MULTIPLIED + (instructions))
+#define FBC_RUN_SHORT_KINDS(unit, by, width) \
     do { \
-        if (kind == FBC_PACKED && output_bits == 4u) { \
-            FBC_RUN(unit, FBC_RUN_PACKED_CHANNELS pack_by(FBC_RUN_PACK_4), FBC_RUN_PACKED); \
-        } else if (kind == FBC_PACKED) { \
-            FBC_RUN(unit, FBC_RUN_PACKED_CHANNELS pack_by(FBC_RUN_PACK_2), FBC_RUN_PACKED); \
+        if (kind == FBC_SHORT_BYTES) { \
+            FBC_RUN_SHORT(unit, FBC_RUN_CHANNEL_SHORT, "lw s10, 64(a0)\n", by, FBC_RUN_PACK_##width, \
+                          1 + 4 * FBC_RUN_PACKED); \
+        } else if (kind == FBC_SHORT_UNSIGNED) { \
+            FBC_RUN_SHORT(unit, FBC_RUN_CHANNEL_SHORT_UNSIGNED, , by, FBC_RUN_WRITE_##width, \
+                          4 * (FBC_RUN_CLIPPED + FBC_RUN_WRITTEN_##width)); \
+        } else { \
+            FBC_RUN_SHORT(unit, FBC_RUN_CHANNEL_SHORT_SIGNED, , by, FBC_RUN_WRITE_##width, \
+                          4 * (FBC_RUN_CLIPPED + FBC_RUN_WRITTEN_##width)); \
+        } \
+    } while (0)
+#define FBC_RUN_WIDTHS(unit, by, short_by) \
+    do { \
+        if (kind <= FBC_SHORT_SIGNED && output_bits == 4u) { \
+            FBC_RUN_SHORT_KINDS(unit, short_by, 4); \
+        } else if (kind <= FBC_SHORT_SIGNED) { \
+            FBC_RUN_SHORT_KINDS(unit, short_by, 2); \
         } else if (output_bits == 8u) { \
             FBC_RUN_KINDS(unit, by, 8); \
         } else if (output_bits == 4u) { \
@@ -314,9 +330,9 @@ enum { FBC_RUN_PACKED = 4 * (9 + 8) + 4 };
         if (kind == FBC_RARE) { \
             FBC_RUN(unit, FBC_RUN_ALL_SUMS, 16); \
         } else if (channel_first) { \
-            FBC_RUN_WIDTHS(unit, FBC_RUN_BY_CHANNELS, FBC_RUN_PACK_BY_CHANNELS); \
+            FBC_RUN_WIDTHS(unit, FBC_RUN_BY_CHANNELS, FBC_RUN_SHORT_BY_CHANNELS); \
         } else { \
-            FBC_RUN_WIDTHS(unit, FBC_RUN_BY_PIXELS, FBC_RUN_PACK_BY_PIXELS); \
+            FBC_RUN_WIDTHS(unit, FBC_RUN_BY_PIXELS, FBC_RUN_SHORT_BY_PIXELS); \
         } \
     } while (0)
 

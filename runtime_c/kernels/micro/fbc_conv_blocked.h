@@ -35,8 +35,10 @@ FBC_INLINE uint32_t fbc_run_writes_bytes(const fbc_conv_args *args, fbc_requanti
     FBC_RUN_FUNCTION_PAIR(bits, sign, 8, FBC_CLAMPED_UNSIGNED, FBC_CLAMPED_SIGNED, first) \
     FBC_RUN_FUNCTION_PAIR(bits, sign, 4, FBC_UNSIGNED, FBC_SIGNED, first) \
     FBC_RUN_FUNCTION_PAIR(bits, sign, 2, FBC_UNSIGNED, FBC_SIGNED, first) \
-    FBC_RUN_FUNCTION(bits, sign, 4, FBC_PACKED, first) \
-    FBC_RUN_FUNCTION(bits, sign, 2, FBC_PACKED, first)
+    FBC_RUN_FUNCTION_PAIR(bits, sign, 4, FBC_SHORT_UNSIGNED, FBC_SHORT_SIGNED, first) \
+    FBC_RUN_FUNCTION_PAIR(bits, sign, 2, FBC_SHORT_UNSIGNED, FBC_SHORT_SIGNED, first) \
+    FBC_RUN_FUNCTION(bits, sign, 4, FBC_SHORT_BYTES, first) \
+    FBC_RUN_FUNCTION(bits, sign, 2, FBC_SHORT_BYTES, first)
 /* Defines them all for dot products of `bits`. */
 #define FBC_RUN_FUNCTIONS(bits) \
     FBC_RUN_FUNCTION_OUTPUTS(bits, 0, 0) \
@@ -58,15 +60,16 @@ FBC_INLINE uint32_t fbc_run_writes_bytes(const fbc_conv_args *args, fbc_requanti
 #define FBC_RUN_NAMES_OF(sign, output_bits, first_kind, second_kind, first) \
     [first_kind] = FBC_RUN_NAME(sign, output_bits, first_kind, first), [second_kind] = FBC_RUN_NAME( \
                                                                            sign, output_bits, second_kind, first)
+#define FBC_RUN_NARROW_NAMES(sign, output_bits, first) \
+    FBC_RUN_NAMES_OF(sign, output_bits, FBC_UNSIGNED, FBC_SIGNED, first), \
+        FBC_RUN_NAMES_OF(sign, output_bits, FBC_SHORT_UNSIGNED, FBC_SHORT_SIGNED, first), \
+        [FBC_SHORT_BYTES] = FBC_RUN_NAME(sign, output_bits, FBC_SHORT_BYTES, first)
 #define FBC_RUN_NAMES(sign, first) \
     { \
         {FBC_RUN_NAMES_OF(sign, 8, FBC_UNSIGNED, FBC_SIGNED, first), \
          FBC_RUN_NAMES_OF(sign, 8, FBC_CLAMPED_UNSIGNED, FBC_CLAMPED_SIGNED, first)}, \
-            {FBC_RUN_NAMES_OF(sign, 4, FBC_UNSIGNED, FBC_SIGNED, first), \
-             [FBC_PACKED] = FBC_RUN_NAME(sign, 4, FBC_PACKED, first)}, \
-        { \
-            FBC_RUN_NAMES_OF(sign, 2, FBC_UNSIGNED, FBC_SIGNED, first), [FBC_PACKED] = \
-                                                                            FBC_RUN_NAME(sign, 2, FBC_PACKED, first) \
+            {FBC_RUN_NARROW_NAMES(sign, 4, first)}, { \
+            FBC_RUN_NARROW_NAMES(sign, 2, first) \
         } \
     }
 

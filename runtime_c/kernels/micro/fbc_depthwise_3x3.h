@@ -84,7 +84,7 @@ FBC_INLINE void fbc_copy_folded(const fbc_requantization *parameters, uint32_t c
 static __attribute__((noinline)) void fbc_prepare_bounds(const fbc_requantization *parameters, uint32_t channel,
                                                          fbc_strip_pair pairs[2]) {
     for (fbc_strip_pair *pair = pairs; pair < pairs + 2; pair++, channel += 2u) {
-        if (parameters->folded) {
+        if (parameters->form == FBC_FORM_FOLDED) {
             fbc_copy_folded(parameters, channel, pair);
         } else {
             fbc_copy_parameters(parameters, channel, pair);
@@ -110,8 +110,9 @@ FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwis
     const uint32_t before = args->pad_left + (args->output_width & 1u) * args->stride_width;
     const uint32_t lanes = args->stride_width == 2u ? before & 1u : 0u;
     const uint32_t pixel_bytes = fbc_lane_bytes(args->output_channels, args->output_bits);
+    const uint32_t folded = args->requantization.form == FBC_FORM_FOLDED;
     for (uint32_t i = 0; i < 2u; i++) {
-        pairs[i].shift = args->requantization.folded ? (uint32_t)FBC_STRIP_UPPER_BYTES : args->requantization.shift;
+        pairs[i].shift = folded ? (uint32_t)FBC_STRIP_UPPER_BYTES : args->requantization.shift;
         pairs[i].low = args->requantization.low;
         pairs[i].high = args->requantization.high;
         pairs[i].strips = (args->output_width + 1u) >> 1;
@@ -152,7 +153,7 @@ typedef const fbc_strips_function fbc_strips_table[2][2][4][2];
 
 FBC_INLINE fbc_strip_kind fbc_choose_kind(const fbc_conv_args *args) {
     const fbc_requantization *parameters = &args->requantization;
-    if (parameters->folded) {
+    if (parameters->form == FBC_FORM_FOLDED) {
         return FBC_STRIP_FOLDED;
     }
     if (parameters->low != 0 || parameters->high != (int32_t)(1u << args->output_bits) - 1) {

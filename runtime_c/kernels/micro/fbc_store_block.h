@@ -8,7 +8,9 @@
 
 /* What the blocked convolution has inner code for; constant in each copy of it. */
 typedef enum {
-    FBC_PACKED,           /* outputs of less than 8 bits: no clamp, low is 0, shift is 24 or more */
+    FBC_SHORT_BYTES,      /* outputs of less than 8 bits, in the form of that name */
+    FBC_SHORT_UNSIGNED,   /* outputs of less than 8 bits, short, low is 0 */
+    FBC_SHORT_SIGNED,     /* outputs of less than 8 bits, short, low is -high - 1 */
     FBC_UNSIGNED,         /* no clamp, low is 0 */
     FBC_SIGNED,           /* no clamp, low is -high - 1 */
     FBC_CLAMPED_UNSIGNED, /* low is 0 */
@@ -16,18 +18,23 @@ typedef enum {
     FBC_RARE,             /* all others: the sums only */
 } fbc_requantization_kind;
 
+enum { FBC_SHORT_SHIFT = 15 };
+
 FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *parameters, uint32_t output_bits) {
     const uint32_t is_signed = parameters->low == -parameters->high - 1;
+    if (parameters->form == FBC_FORM_SHORT_BYTES) {
+        return FBC_SHORT_BYTES;
+    }
+    if (parameters->form == FBC_FORM_SHORT) {
+        return is_signed ? FBC_SHORT_SIGNED : FBC_SHORT_UNSIGNED;
+    }
     if (parameters->wide || output_bits == 32u || (parameters->low != 0 && !is_signed)) {
         return FBC_RARE;
     }
     if (parameters->clamped) {
         return is_signed ? FBC_CLAMPED_SIGNED : FBC_CLAMPED_UNSIGNED;
     }
-    if (is_signed) {
-        return FBC_SIGNED;
-    }
-    return output_bits < 8u && parameters->shift >= 24u ? FBC_PACKED : FBC_UNSIGNED;
+    return is_signed ? FBC_SIGNED : FBC_UNSIGNED;
 }
 
 /* A layer's parameters in variables of their own, so that stores to memory do not force the compiler to read them

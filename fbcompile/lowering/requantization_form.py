@@ -1,31 +1,49 @@
-"""Requantization rewritten for kernels that clip the sum instead of the result.
+"""Forms of requantization that kernels compute faster than ``clip((acc·m + a) >> s, low, high)``.
 
-``clip((acc·m + a) >> s, 0, high)`` depends on ``acc`` only between L, the least sum whose value is not
+*Folded*: with low = 0 the result depends on ``acc`` only between L, the least sum whose value is not
 negative, and U, the greatest one whose value is not above ``high``, if no step can leave out 0 or ``high``
 (m <= 2^s). With A and B the clamp's bounds brought into [L, U] and n = clip(acc - A, 0, B - A), the value
-is ``(n·m + (a + A·m)) >> s``, and nothing is left to clip behind it. All of this is exact.
+is ``(n·m + (a + A·m)) >> s``, and nothing is left to clip behind it. Depthwise kernels take two kinds. For
+outputs of 8 bits the product is scaled up so that the value is the upper byte of 32 bits, which packs two
+values in one instruction; it spares the clamp, and is slower than no clamp. For narrower outputs, where the
+product's factors have 16 bits and a + A·m is 0, one instruction multiplies and shifts: the fastest of all.
 
-Two forms are worth it. For outputs of 8 bits the product is scaled up so that the value is the upper byte
-of 32 bits, which packs two values in one instruction; it spares the clamp, and is slower than no clamp. For
-narrower outputs, where the product's factors have 16 bits and a + A·m is 0, one instruction multiplies and
-shifts: the fastest of all. ``passes/requantization.py`` chooses numbers that allow it.
+*Short*: the same numbers, but acc and m fit int16, so that one instruction multiplies, adds and shifts.
+Blocked convolutions take it for outputs below 8 bits; faster still if what is clipped fits int8.
+
+All of this is exact. ``passes/requantization.py`` chooses numbers that allow it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 
 import numpy as np
 
-from fbcompile.lowering.network import IntArray, Requantization
+from fbcompile.lowering.network import IntArray, Requantization, WeightedLayer
 
-SHORT_SHIFT = 18
-"""Shift of the form with factors of 16 bits: ``FBC_STRIP_SHORT_SHIFT``."""
+FOLDED_SHIFT = 18
+"""Shift of the folded form with factors of 16 bits: ``FBC_STRIP_SHORT_SHIFT``."""
 
+SHORT_SHIFT = 15
+"""Shift of the short form: ``FBC_SHORT_SHIFT``."""
+
+INT16 = (-(1 << 15), (1 << 15) - 1)
+_INT8 = (-(1 << 7), (1 << 7) - 1)
 _BYTE_SHIFT = 24
-_SHORT_BITS = 16
+_FACTOR_BITS = 16
 _FAR = 1 << 30
 """Beyond all sums: what makes a channel whose output cannot vary reach its bound."""
+
+
+class RequantizationForm(enum.IntEnum):
+    """``fbc_requantization_form`` of ``fbc_kernels.h``."""
+
+    OWN = 0
+    FOLDED = 1
+    SHORT = 2
+    SHORT_BYTES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +75,10 @@ class FoldedRequantization:
         return result
 
 
-def prefers_short(
+def preferred_form(
     window: tuple[int, int], depthwise: bool, output_bits: int, limits: tuple[int, int]
-) -> bool:
-    """True if factors of 16 bits make a convolution faster: a depthwise 3x3 one with narrow unsigned outputs.
+) -> RequantizationForm:
+    """What makes a convolution faster if numbers can be found for it.
 
     Args:
         window: Rows and columns of its kernel.
@@ -68,7 +86,34 @@ def prefers_short(
         output_bits: Width of its outputs.
         limits: Smallest and largest output.
     """
-    return depthwise and window == (3, 3) and output_bits < 8 and limits == (0, (1 << output_bits) - 1)
+    if output_bits >= 8:
+        return RequantizationForm.OWN
+    if depthwise:
+        foldable = window == (3, 3) and limits == (0, (1 << output_bits) - 1)
+        return RequantizationForm.FOLDED if foldable else RequantizationForm.OWN
+    short = limits[0] in (0, -limits[1] - 1)
+    return RequantizationForm.SHORT if short else RequantizationForm.OWN
+
+
+def short_form(layer: WeightedLayer) -> RequantizationForm:
+    """Which short form the layer's numbers are in, ``OWN`` if none."""
+    given, ends = layer.requantization, layer.accumulators
+    if layer.output.bits >= 8 or not is_short(given, *ends):
+        return RequantizationForm.OWN
+    values = [(end * given.multiplier + given.addend) >> given.shift for end in ends]
+    fits = given.low == 0 and _within(_INT8, *values)
+    return RequantizationForm.SHORT_BYTES if fits else RequantizationForm.SHORT
+
+
+def is_short(given: Requantization, acc_low: IntArray, acc_high: IntArray) -> bool:
+    """True if sums between these bounds, (channels,) each, can be requantized in the short form."""
+    return (
+        given.shift == SHORT_SHIFT
+        and not given.wide
+        and given.clamp is None
+        and given.low in (0, -given.high - 1)
+        and _within(INT16, acc_low, acc_high, given.multiplier)
+    )
 
 
 def fold_requantization(given: Requantization, output_bits: int) -> FoldedRequantization | None:
@@ -77,11 +122,11 @@ def fold_requantization(given: Requantization, output_bits: int) -> FoldedRequan
         return None
     if output_bits == 8:
         return None if given.clamp is None else _folded(given, _BYTE_SHIFT)
-    folded = _folded(given, SHORT_SHIFT)
+    folded = _folded(given, FOLDED_SHIFT)
     if (
         folded is None
         or folded.addend.any()
-        or max(folded.bound.max(), folded.multiplier.max()) >> _SHORT_BITS
+        or max(folded.bound.max(), folded.multiplier.max()) >> _FACTOR_BITS
     ):
         return None
     return folded
@@ -103,7 +148,7 @@ def _folded(given: Requantization, shift: int) -> FoldedRequantization | None:
         first, last = (np.clip(bound, least, most) for bound in (-given.clamp - 1, given.clamp))
     # A channel that cannot vary: its constant is a product too, of a sum that is at its bound always.
     constant = np.clip(addend >> given.shift, 0, given.high)
-    scaled, spare = multiplier << (shift - given.shift), shift - _SHORT_BITS + 1
+    scaled, spare = multiplier << (shift - given.shift), shift - _FACTOR_BITS + 1
     folded = FoldedRequantization(
         offset=np.where(varies, -first, _FAR),
         bound=np.where(varies, last - first, constant << spare),
@@ -114,3 +159,7 @@ def _folded(given: Requantization, shift: int) -> FoldedRequantization | None:
     reach = max(np.abs(folded.offset).max(), folded.bound.max())
     largest = (folded.bound * folded.multiplier + folded.addend).max()
     return folded if reach < 1 << 31 and largest < 1 << 32 else None
+
+
+def _within(limits: tuple[int, int], *values: IntArray) -> bool:
+    return all(limits[0] <= one.min() and one.max() <= limits[1] for one in values)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fbcompile.lowering.folding import SHORT_SHIFT, fold_requantization, prefers_short
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbcompile.lowering.folding import SHORT_SHIFT, fold_requantization, prefers_short
 from fbcompile.lowering.network import Requantization
 from fbcompile.passes.requantization import choose_requantization
 
