@@ -11,9 +11,10 @@
 #define FBC_CORES 8 /* cluster cores, a build option */
 #endif
 
-/* Index of the calling (on the host: logical) core, and number of cores. */
-uint32_t fbc_core_id(void);
-uint32_t fbc_core_count(void);
+/* Index of the calling (on the host: logical) core, and number of cores. Neither changes while a kernel runs, so that
+ * one call of each does for it. */
+__attribute__((const)) uint32_t fbc_core_id(void);
+__attribute__((const)) uint32_t fbc_core_count(void);
 
 /* Runs kernel(args) once on every core; returns when all are done, the cycles it took. */
 uint32_t fbc_parallel(void (*kernel)(void *), void *args);

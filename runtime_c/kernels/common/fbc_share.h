@@ -24,6 +24,12 @@ FBC_INLINE fbc_range fbc_core_range(uint32_t total) {
     return range;
 }
 
+/* Whether `total` items can be split evenly. */
+FBC_INLINE uint32_t fbc_cores_divide(uint32_t total) {
+    const uint32_t cores = fbc_core_count();
+    return cores == 8u ? (total & 7u) == 0u : total % cores == 0u;
+}
+
 typedef struct {
     fbc_range pixels;
     fbc_range channels;

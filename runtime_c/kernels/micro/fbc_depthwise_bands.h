@@ -55,7 +55,7 @@ FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args,
     const uint32_t all_rows = (height - 1u) * stride + kernel;
     plan.bands = 1;
     plan.band_rows = height;
-    if (16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || plan.groups % fbc_core_count() != 0u) {
+    if (16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || !fbc_cores_divide(plan.groups)) {
         const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
         const uint32_t most_rows = input_rows < kernel ? 1u : (input_rows - kernel) / stride + 1u;
         plan.band_rows = fbc_balance_bands(costs, plan.groups, (height + most_rows - 1u) / most_rows, width, height);
