@@ -41,6 +41,7 @@ class BlockCost:
         single_word: Likewise per word.
         split: Per call if cores share quads.
         direct: Per call of a pointwise convolution that reads whole words in place.
+        direct_split: More if cores share quads.
         direct_run: Of such a call per run: a part of a quad's groups, or whole quads.
         direct_quad: And per quad.
         quad: Per quad of pixels.
@@ -73,9 +74,10 @@ class BlockCost:
     single_block: float = 170
     single_word: float = 16.3
     split: float = 700
-    direct: float = 540
-    direct_run: float = 210
-    direct_quad: float = 101
+    direct: float = 600
+    direct_split: float = 100
+    direct_run: float = 178
+    direct_quad: float = 47
     quad: float = 55
     run: float = 330
     part: float = 230
@@ -175,18 +177,15 @@ class BlockedKernel(Kernel):
         layer = weighted(layer)
         cost, words = self.cycles, self.column_words(layer)
         pixels, groups = tile.output_height * tile.output_width, -(-tile.output_channels // 4)
-        quads = -(-pixels // 4)
-        blocks = -(-quads * groups // cores)
-        shared = quads * groups != blocks * cores or blocks % groups != 0
-        # A core that shares quads can begin within one and end within another.
-        quads = min(quads, -(-(blocks - 1) // groups) + 1) if shared else blocks // groups
+        shared = -(-pixels // 4) % cores != 0
+        runs, quads, blocks = _slowest_share(-(-pixels // 4), groups, cores)
         if pixels < 4:
             per_block = pixels * (cost.single_block + cost.single_word * words)
         else:
             per_block = cost.block + cost.word * max(words, 2) + self._extra_cycles(layer)
         if self.is_direct(layer, tile):
-            runs = min(quads, 3) if shared else 1
-            cycles = cost.direct + runs * cost.direct_run + quads * cost.direct_quad
+            cycles = cost.direct + shared * cost.direct_split
+            cycles += runs * cost.direct_run + quads * cost.direct_quad
         else:
             cycles = cost.call + shared * cost.split + quads * cost.quad
         cycles += blocks * per_block
@@ -247,6 +246,19 @@ class BlockedKernel(Kernel):
         whole, cut = tile.output_width // 4, tile.output_width % 4 != 0
         runs = (-(-whole // max(most, room)) + cut) / (tile.output_width / 4)
         return quads * runs, quads * (runs + 4 * cut / tile.output_width)
+
+
+def _slowest_share(quads: int, groups: int, cores: int) -> tuple[int, int, int]:
+    """Most runs, quads and blocks that a core has; a run is a part of a quad's groups, or whole quads."""
+    runs, touched, blocks = 0, 0, 0
+    for core in range(cores):
+        begin, end = (quads * groups * (core + i) // cores for i in range(2))
+        first, last = begin // groups, -(-end // groups)
+        parts = (begin % groups != 0) + (end % groups != 0)
+        whole = last - first > parts
+        runs = max(runs, 1 if last - first == 1 else parts + whole)
+        touched, blocks = max(touched, last - first), max(blocks, end - begin)
+    return runs, touched, blocks
 
 
 def _has_run(layer: WeightedLayer) -> bool:

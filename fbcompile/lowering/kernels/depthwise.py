@@ -113,8 +113,9 @@ class StripKernel(BandKernel):
 
     Attributes:
         compare: Cycles per number of bands that is compared.
-        begin: Cycles per call for each of weights narrower than 8 bits, outputs of 2 bits, and clamped or
-            general requantization: code that is not in the cache.
+        begin: Cycles per call for weights narrower than 8 bits, and for a requantization that is not plain:
+            code that is not in the cache.
+        begin_halves: Likewise for outputs of 2 bits.
         unit: Cycles per unit (a band of four channels), by whether the input is channel-first.
         taps: More per unit if weights have less than 8 bits.
         strip: Cycles per strip of two output columns and two channels.
@@ -128,19 +129,20 @@ class StripKernel(BandKernel):
         halves: More per unit, and per output element, if outputs have 2 bits.
     """
 
-    compare: float = 68
-    begin: float = 356
-    unit: tuple[float, float] = (659, 666)
-    taps: float = 357
-    strip: float = 10
-    quad: float = 54
-    quad_row: tuple[float, float] = (17, 7.4)
-    output: tuple[float, float] = (9.33, 10.94)
-    bytes: tuple[float, float] = (40, 0.3)
-    short: tuple[float, float] = (40, -1.0)
-    clamped: tuple[float, float] = (40, 2.4)
+    compare: float = 85
+    begin: float = 50
+    begin_halves: float = 690
+    unit: tuple[float, float] = (540, 527)
+    taps: float = 104
+    strip: float = 9
+    quad: float = 30
+    quad_row: tuple[float, float] = (19.5, 11)
+    output: tuple[float, float] = (9.36, 10.89)
+    bytes: tuple[float, float] = (95, 0.73)
+    short: tuple[float, float] = (74, -0.74)
+    clamped: tuple[float, float] = (134, 2.3)
     general: float = 6.42
-    halves: tuple[float, float] = (150, 1.01)
+    halves: tuple[float, float] = (77, 0.62)
 
     def form(self, layer: Layer) -> RequantizationForm:
         """Folded where that is faster."""
@@ -150,34 +152,29 @@ class StripKernel(BandKernel):
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut, first = self._cut(layer, tile, cores), tile.input_channel_first
-        per_unit, per_output, unusual = self._requantization(weighted(layer))
-        per_unit += self.unit[first]
-        if weighted(layer).weight_bits < 8:
-            per_unit += self.taps
-            unusual += 1
-        per_output += self.output[layer.shape.stride_width - 1]
+        more_per_unit, more_per_output = self._requantization(weighted(layer))
+        narrow, halves = weighted(layer).weight_bits < 8, layer.output.bits == 2
+        unusual = (more_per_unit, more_per_output) != (0.0, 0.0)
+        call = self.cost.call + self.begin * (narrow + unusual) + self.begin_halves * halves
+        call += 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
+        per_unit = self.unit[first] + self.taps * narrow + more_per_unit + self.halves[0] * halves
+        per_output = self.output[layer.shape.stride_width - 1] + more_per_output + self.halves[1] * halves
         rows = min(cut.input_rows, tile.input_height)
         work = (
             per_unit
             + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
             + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
-        comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
-        call = self.cost.call + comparing + unusual * self.begin
         return call + -(-cut.groups * cut.bands // cores) * work
 
-    def _requantization(self, layer: WeightedLayer) -> tuple[float, float, int]:
-        """Cycles per unit and per output element beyond the plain kind; in how many ways it differs."""
+    def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
+        """Cycles per unit and per output element beyond the plain kind."""
         parameters, bits = layer.requantization, layer.output.bits
-        unit, output, unusual = (*self.halves, 1) if bits == 2 else (0.0, 0.0, 0)
         if parameters.low != 0 or parameters.high != (1 << bits) - 1:
-            return unit, output + self.general, unusual + 1
-        more = self.short if bits < 8 else self.bytes
-        if self.form(layer) == RequantizationForm.OWN:
-            if parameters.clamp is None:
-                return unit, output, unusual
-            more = self.clamped
-        return unit + more[0], output + more[1], unusual + 1
+            return 0.0, self.general
+        if self.form(layer) == RequantizationForm.FOLDED:
+            return self.short if bits < 8 else self.bytes
+        return (0.0, 0.0) if parameters.clamp is None else self.clamped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +268,7 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
         "filter_rows",
         4,
         f"kernels/{function}.c",
-        Cost(1250, 0, 0, 0),
+        Cost(1180, 0, 0, 0),
         output_widths=(output_bits,),
         wide=False,
         band_costs=BandCosts(kernel=3, pixel=8, column=5, unit=70),
