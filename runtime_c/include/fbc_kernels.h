@@ -144,8 +144,9 @@ void fbc_concat_portable(void *args);       /* fbc_concat_args */
  * elsewhere. All take fbc_conv_args and write HWC or channel-first; activations and weights may be narrower than the
  * kernel, not wider. Weights "blocked4": groups of four output channels; in a group word k of channels 0..3, then word
  * k + 1 of channels 0..3, ...; macload: word 1 before word 0; see kernels/common/fbc_blocked_plan.h. If weights are
- * narrower, fbc_expand_weights_* must run before on the same arguments, in a fbc_parallel of its own. scratch: at least
- * *_scratch_bytes(args). Reads up to 16 bytes behind the operands, and does not use them. */
+ * narrower, fbc_expand_weights_* must run before on the same arguments, in a fbc_parallel of its own. Requantization:
+ * own, or short where outputs have less than 8 bits. scratch: at least *_scratch_bytes(args). Reads up to 16 bytes
+ * behind the operands, and does not use them. */
 void fbc_conv_blocked_8(void *args);
 void fbc_conv_macload_8(void *args);
 void fbc_conv_macload_4(void *args);
@@ -170,9 +171,9 @@ uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3, channels a multiple of 4, padding below 3, stride 1 or 2 in both directions, not wide; weights
  * "filter_rows" of any width, outputs of the width that the name says, folded or not. Input HWC of any width, or
- * channel-first with 8 bits. Fast with XpulpV2, portable twins elsewhere. Input and weights are aligned to 4 bytes; of a
- * channel-first input up to 3 bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the bordered
- * input planes of a band of four channels per core.
+ * channel-first with 8 bits. Fast with XpulpV2, portable twins elsewhere. Input and weights are aligned to 4 bytes; of
+ * a channel-first input up to 3 bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the
+ * bordered input planes of a band of four channels per core.
  *
  * "filter_rows": a row of a filter is a word, three taps and a zero. Groups of four channels, [4][3] such rows; of
  * narrower weights a stored word holds two (4 bits) or four (2 bits) rows that follow each other, the first one in the

@@ -87,8 +87,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 
 /* Registers. Sums of pixel p, channel c, are number 4 p + c of t0-t6, s2-s10. a0 the run, a1 weights, a2-a5 columns, s0
  * words. The fourth channel's sums hold the pixels of the first word. Behind the dot products a2 and a3 are free, a4 is
- * the multiplier or clamp. While they are packed: s0 high, s10 the places. Then
- * and, if registers last, always: a6 scales, a7 addends, s11 output, s1 step, ra back. */
+ * the multiplier or clamp. While they are packed: s0 high, s10 the places, a4 four values. Then and, if registers last,
+ * always: a6 scales, a7 addends, s11 output, s1 step, ra back. */
 #define FBC_RUN_CLOBBERS \
     "memory", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
         "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "ra"
@@ -296,8 +296,7 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
         } \
     } while (0)
 #define FBC_RUN_SHORT(unit, channel, before, by, write, instructions) \
-    FBC_RUN(unit, FBC_RUN_SHORT_CHANNELS(channel) before by(write), \
-            1 + 4 * FBC_RUN_MULTIPLIED + (instructions))
+    FBC_RUN(unit, FBC_RUN_SHORT_CHANNELS(channel) before by(write), 1 + 4 * FBC_RUN_MULTIPLIED + (instructions))
 #define FBC_RUN_SHORT_KINDS(unit, by, width) \
     do { \
         if (kind == FBC_SHORT_BYTES) { \
