@@ -185,7 +185,7 @@ uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
-/* Depthwise 5x5: as above, padding below 5, outputs of 8, 4 or 2 bits. */
+/* Depthwise 5x5: as above, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits, own form. */
 void fbc_depthwise_5x5(void *args); /* fbc_conv_args */
 uint32_t fbc_depthwise_5x5_scratch_bytes(const fbc_conv_args *args);
 
