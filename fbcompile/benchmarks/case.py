@@ -47,8 +47,8 @@ class CaseSpec:
             ``saturating``: by 21, as sums reach far beyond narrow outputs; ``raised``: outputs begin one
             above the least of their type; ``capped``: they end one below its largest; ``halves``: an
             add's factors have 16 bits; ``preferred``: the requantization to narrow outputs is in the form
-            that ``choose_requantization`` prefers for the layer; ``identity``: requantization changes
-            nothing.
+            that ``choose_requantization`` prefers for the layer; ``beyond_bytes``: likewise, and what is
+            clipped does not fit a byte; ``identity``: requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -227,8 +227,8 @@ def _draw_requantization(
     if spec.data == "identity":  # (128·x + 127) >> 7 is x
         one = np.ones(channels, np.int64)
         return Requantization(128 * one, 127 * one, 7, low, high)
-    if spec.data == "preferred":
-        return _draw_preferred_requantization(rng, acc, target, spec.shape)
+    if spec.data in ("preferred", "beyond_bytes"):
+        return _draw_preferred_requantization(rng, acc, target, spec)
     low, high = low + (spec.data == "raised"), high - (spec.data == "capped")
     clamp = None
     if spec.data == "clamped" and not spec.wide:
@@ -256,13 +256,14 @@ def _draw_requantization(
 
 
 def _draw_preferred_requantization(
-    rng: np.random.Generator, acc: IntArray, target: Tensor, shape: LayerShape
+    rng: np.random.Generator, acc: IntArray, target: Tensor, spec: CaseSpec
 ) -> Requantization:
     """Likewise, in the folded form for depthwise layers (to unsigned outputs), else in the short one."""
     low, high = integer_limits(target.bits, target.signed)
     channels, largest = target.channels, max(1, int(np.abs(acc).max()))
-    steep = (1.3 if target.signed else 2.2) * high / largest * rng.uniform(0.5, 1.0, channels)
-    if shape.op != "depthwise":
+    span = 400.0 if spec.data == "beyond_bytes" else (1.3 if target.signed else 2.2) * high
+    steep = span / largest * rng.uniform(0.5, 1.0, channels)
+    if spec.shape.op != "depthwise":
         multiplier = np.clip(steep * (1 << SHORT_SHIFT), 1, (1 << 15) - 1).astype(np.int64)
         addend = rng.integers(-(1 << SHORT_SHIFT), high << SHORT_SHIFT, channels, endpoint=True)
         return Requantization(multiplier, addend, SHORT_SHIFT, low, high)

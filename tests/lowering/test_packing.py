@@ -97,6 +97,20 @@ def test_depthwise_filters_fill_whole_bytes():
     np.testing.assert_array_equal(pack_for(layer, "xpulpnn"), [0b01_00_11_01, 1] * 2)
 
 
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_filter_rows_lie_above_each_other_in_bytes(bits):
+    """Row h of a stored word is in bits [h·b, (h + 1)·b) of its bytes, whose fourth is a zero."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    weights = np.random.default_rng(bits).integers(low, high, (8, 1, 3, 3), endpoint=True)
+    packed = pack_for(make_layer(weights, 8, bits, groups=8, op="depthwise"), "xpulpnn")
+    assert packed.size == 8 * 12 * bits // 8
+    ratio = 8 // bits
+    for row, taps in enumerate(weights.reshape(24, 3)):
+        stored = packed.reshape(-1, 4)[row // ratio].astype(np.int64)
+        lanes = (stored >> row % ratio * bits) % (1 << bits)
+        np.testing.assert_array_equal(lanes - (lanes > high) * (1 << bits), [*taps, 0])
+
+
 def test_blocked_words_of_four_channels_are_interleaved():
     weights = np.arange(5 * 8).reshape(5, 8, 1, 1)
     in_order = pack_for(make_layer(weights, 8, 8), "xpulpv2").reshape(

@@ -1,21 +1,29 @@
-"""Folded requantization computes what the layer's own numbers do, for every sum."""
+"""The forms compute what the layer's own numbers do, for every sum, within the bits that kernels have."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from fbcompile.lowering.folding import SHORT_SHIFT, fold_requantization, prefers_short
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbcompile.lowering.network import Requantization
+from fbcompile.latency.key import LayerShape
+from fbcompile.lowering.network import Requantization, Tensor, WeightedLayer, accumulator_bounds
+from fbcompile.lowering.requantization_form import (
+    FOLDED_SHIFT,
+    SHORT_SHIFT,
+    RequantizationForm,
+    fold_requantization,
+    preferred_form,
+    short_form,
+)
 from fbcompile.passes.requantization import choose_requantization
 
 SIZES = {8: 1 << 8, 4: 1 << 4, 2: 1 << 2}
 
 
 @st.composite
-def requantizations(draw: st.DrawFn, bits: int, short: bool):
+def requantizations(draw: st.DrawFn, bits: int, form: RequantizationForm):
     """What the integerize pass chooses for channels of all kinds, dead and saturated ones included."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     channels = draw(st.integers(1, 6))
@@ -24,7 +32,7 @@ def requantizations(draw: st.DrawFn, bits: int, short: bool):
     spread = 10.0 ** rng.uniform(-2.5, draw(st.sampled_from((-1.5, 0.0))), channels)
     multiplier = np.where(rng.random(channels) < 0.15, 0.0, high * spread / 60)
     addend = high * rng.normal(0.5, draw(st.sampled_from((0.1, 1.0, 30.0))), channels)
-    found = choose_requantization(multiplier, addend, -reach[0], reach[1], 0, high, short=short)
+    found = choose_requantization(multiplier, addend, -reach[0], reach[1], 0, high, form)
     return found, -reach[0], reach[1]
 
 
@@ -53,7 +61,7 @@ def own_numbers(found: Requantization, acc: np.ndarray) -> np.ndarray:
 @given(st.data())
 @pytest.mark.parametrize("bits", SIZES)
 def test_folded_is_the_same_function_of_every_sum(bits: int, data: st.DataObject):
-    found, low, high = data.draw(requantizations(bits, data.draw(st.booleans())))
+    found, low, high = data.draw(requantizations(bits, data.draw(st.sampled_from(RequantizationForm))))
     folded = fold_requantization(found, bits)
     if folded is None:
         return
@@ -63,7 +71,7 @@ def test_folded_is_the_same_function_of_every_sum(bits: int, data: st.DataObject
     product = np.clip(acc + folded.offset[:, None], 0, folded.bound[:, None]) * folded.multiplier[:, None]
     assert (product + folded.addend[:, None]).max() < 1 << 32
     if bits < 8:
-        assert folded.shift == SHORT_SHIFT
+        assert folded.shift == FOLDED_SHIFT
         assert max(folded.bound.max(), folded.multiplier.max()) < 1 << 16
         assert not folded.addend.any()
 
@@ -76,7 +84,9 @@ def test_factors_of_16_bits_are_found_where_they_are_preferred(bits: int, reach:
     deviation = np.array([60.0, 5000.0])
     multiplier = 3.5 / deviation
     acc = np.array([reach, reach])
-    found = choose_requantization(multiplier, np.full(2, high / 3), -acc, acc, 0, high, short=True)
+    found = choose_requantization(
+        multiplier, np.full(2, high / 3), -acc, acc, 0, high, RequantizationForm.FOLDED
+    )
     assert (found.clamp is not None) == (reach > 500)
     folded = fold_requantization(found, bits)
     assert folded is not None
@@ -100,14 +110,76 @@ def test_a_clamped_layer_of_8_bits_is_folded_and_others_are_not():
 @pytest.mark.parametrize(
     ("window", "depthwise", "bits", "limits", "wanted"),
     [
-        ((3, 3), True, 4, (0, 15), True),
-        ((3, 3), True, 2, (0, 3), True),
-        ((3, 3), True, 8, (0, 255), False),
-        ((3, 3), True, 4, (0, 14), False),
-        ((3, 3), True, 4, (-8, 7), False),
-        ((5, 5), True, 4, (0, 15), False),
-        ((3, 3), False, 4, (0, 15), False),
+        ((3, 3), True, 4, (0, 15), RequantizationForm.FOLDED),
+        ((3, 3), True, 2, (0, 3), RequantizationForm.FOLDED),
+        ((3, 3), True, 8, (0, 255), RequantizationForm.OWN),
+        ((3, 3), True, 4, (0, 14), RequantizationForm.OWN),
+        ((3, 3), True, 4, (-8, 7), RequantizationForm.OWN),
+        ((5, 5), True, 4, (0, 15), RequantizationForm.OWN),
+        ((3, 3), False, 4, (0, 15), RequantizationForm.SHORT),
+        ((1, 1), False, 2, (0, 3), RequantizationForm.SHORT),
+        ((1, 1), False, 4, (-8, 7), RequantizationForm.SHORT),
+        ((1, 1), False, 4, (0, 13), RequantizationForm.SHORT),
+        ((1, 1), False, 4, (-8, 5), RequantizationForm.OWN),
+        ((1, 1), False, 8, (0, 255), RequantizationForm.OWN),
     ],
 )
-def test_preferred_by_layers_whose_kernel_folds(window, depthwise, bits, limits, wanted):
-    assert prefers_short(window, depthwise, bits, limits) is wanted
+def test_preferred_by_layers_whose_kernel_takes_the_form(window, depthwise, bits, limits, wanted):
+    assert preferred_form(window, depthwise, bits, limits) == wanted
+
+
+def pointwise(weights: np.ndarray, found: Requantization, bits: int = 4) -> WeightedLayer:
+    channels = weights.shape[1]
+    shape = LayerShape("conv", 1, 1, 1, 1, 0, 0, 0, 0, 1, 4, 4, channels, len(weights))
+    source = Tensor("x", channels, 4, 4, bits, False, 1.0)
+    target = Tensor("y", len(weights), 4, 4, 4, found.low < 0, 1.0)
+    return WeightedLayer("layer", (source,), target, shape, weights.astype(np.int8), 4, found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_the_short_form_fits_16_bits_and_bytes_where_it_says_so(data: st.DataObject):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    weights = rng.integers(-8, 8, (3, data.draw(st.sampled_from((4, 64, 300, 2000)))))[..., None, None]
+    bounds = accumulator_bounds(weights, 0, 15)
+    low, high = data.draw(st.sampled_from([(0, 15), (-8, 7), (0, 11)]))
+    deviation = 15.0 * np.sqrt(weights.shape[1]) * 10.0 ** data.draw(st.floats(-1.0, 1.0))
+    multiplier = (high - low) / deviation * rng.uniform(0.5, 1, 3)
+    found = choose_requantization(
+        multiplier, rng.normal(0, high, 3), *bounds, low, high, RequantizationForm.SHORT
+    )
+    form = short_form(pointwise(weights, found))
+    if form == RequantizationForm.OWN:
+        reach = max(-bounds[0].min(), bounds[1].max(), found.multiplier.max())
+        assert found.shift != SHORT_SHIFT or reach >> 15
+        return
+    assert found.shift == SHORT_SHIFT and found.clamp is None
+    acc = sums(found, *bounds)
+    halves = (values.astype(np.int16).astype(np.int64) for values in (acc, found.multiplier[:, None]))
+    as_16_bits = np.multiply(*halves)
+    values = (as_16_bits + found.addend[:, None]) >> SHORT_SHIFT
+    assert np.abs(as_16_bits + found.addend[:, None]).max() < 1 << 31
+    np.testing.assert_array_equal(np.clip(values, low, high), own_numbers(found, acc))
+    fits = low == 0 and values.min() >= -128 and values.max() <= 127
+    assert (form == RequantizationForm.SHORT_BYTES) == fits
+
+
+def test_what_is_not_short():
+    weights, one = np.ones((1, 4, 1, 1)), np.array([1000], dtype=np.int64)
+    short = Requantization(one, one, SHORT_SHIFT, 0, 15)
+    assert short_form(pointwise(weights, short)) == RequantizationForm.SHORT_BYTES
+    assert short_form(pointwise(weights, Requantization(32 * one, one, SHORT_SHIFT, 0, 15))) == (
+        RequantizationForm.SHORT_BYTES
+    )
+    others = [
+        Requantization(33 * one, one, SHORT_SHIFT, 0, 15),
+        Requantization(one, one, SHORT_SHIFT + 1, 0, 15),
+        Requantization(one, one, SHORT_SHIFT, 1, 15),
+        Requantization(one, one, SHORT_SHIFT, 0, 15, clamp=one),
+        Requantization(one, one, SHORT_SHIFT, 0, 15, wide=True),
+    ]
+    for other in others:
+        assert short_form(pointwise(weights, other)) == RequantizationForm.OWN
+    many = np.ones((1, 4000, 1, 1))
+    assert short_form(pointwise(many, short)) == RequantizationForm.OWN, "sums reach 60,000"
+    assert short_form(pointwise(many, short, bits=2)) == RequantizationForm.SHORT

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fbcompile.errors import UnsupportedModelError
-from fbcompile.lowering.network import Requantization
+from fbcompile.lowering.network import Requantization, accumulator_bounds
+from fbcompile.lowering.requantization_form import RequantizationForm
 from fbcompile.passes.requantization import (
-    accumulator_bounds,
     choose_add_requantization,
     choose_requantization,
 )
@@ -43,7 +43,7 @@ def layers(draw: st.DrawFn):
     multiplier = (high - low) / typical * 10.0 ** rng.uniform(-spread, min(spread, 1.0), channels)
     offset = draw(st.sampled_from((0.0, 0.3, 3.0, 300.0)))
     addend = rng.standard_normal(channels) * offset * (high - low)
-    return (multiplier, addend, *bounds, low, high), draw(st.booleans())
+    return (multiplier, addend, *bounds, low, high), draw(st.sampled_from(RequantizationForm))
 
 
 def accumulators(found: Requantization, channel: int, low: int, high: int) -> list[int]:
@@ -61,8 +61,8 @@ def accumulators(found: Requantization, channel: int, low: int, high: int) -> li
 @settings(max_examples=120, deadline=None)
 @given(layers())
 def test_no_overflow_invisible_clamp_and_a_small_part_of_a_step(layer):
-    (multiplier, addend, acc_low, acc_high, low, high), short = layer
-    found = choose_requantization(*layer[0], short=short)
+    (multiplier, addend, acc_low, acc_high, low, high), form = layer
+    found = choose_requantization(*layer[0], form)
     limits = INT64 if found.wide else INT32
     most = SIXTEENTH if found.wide or found.clamp is not None else EIGHTH
     for channel in range(len(multiplier)):
