@@ -109,9 +109,11 @@ def accumulator_bounds(
     return low, high
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Requantization:
     """y = clip((acc·multiplier[c] + addend[c]) >> shift, low, high), in exact integers.
+
+    Compared and hashed by identity.
 
     Attributes:
         multiplier: int64 array (channels,), each within int32.

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 
 import numpy as np
 
@@ -97,9 +98,10 @@ def preferred_form(
 
 def short_form(layer: WeightedLayer) -> RequantizationForm:
     """Which short form the layer's numbers are in, ``OWN`` if none."""
-    given, ends = layer.requantization, layer.accumulators
-    if layer.output.bits >= 8 or not is_short(given, *ends):
+    given = layer.requantization
+    if layer.output.bits >= 8 or given.shift != SHORT_SHIFT or not is_short(given, *layer.accumulators):
         return RequantizationForm.OWN
+    ends = layer.accumulators
     values = [(end * given.multiplier + given.addend) >> given.shift for end in ends]
     fits = given.low == 0 and _within(_INT8, *values)
     return RequantizationForm.SHORT_BYTES if fits else RequantizationForm.SHORT
@@ -116,6 +118,7 @@ def is_short(given: Requantization, acc_low: IntArray, acc_high: IntArray) -> bo
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def fold_requantization(given: Requantization, output_bits: int) -> FoldedRequantization | None:
     """The folded form for outputs of that width, or None if there is none or none that is faster."""
     if given.wide or given.low != 0 or given.high != (1 << output_bits) - 1:
