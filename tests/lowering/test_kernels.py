@@ -16,7 +16,7 @@ from fbcompile.lowering.kernels import (
     choose_kernel,
     runtime_sources,
 )
-from fbcompile.lowering.kernels.blocked import PORTABLE
+from fbcompile.lowering.kernels.blocked import PORTABLE, slowest_share
 from fbcompile.lowering.kernels.candidate import Candidate
 from fbcompile.lowering.kernels.choose import CANDIDATES
 from fbcompile.lowering.network import MaxPoolLayer, Requantization, Tensor, WeightedLayer
@@ -239,3 +239,18 @@ def test_every_combination_of_widths_has_a_kernel_that_takes_it(op, isa, wide):
         assert weight in kernel.weight_widths
         assert output in kernel.output_widths
         assert kernel.wide or not wide
+
+
+@pytest.mark.parametrize("cores", [1, 3, 8])
+@pytest.mark.parametrize(("quads", "groups"), [(1, 1), (4, 8), (13, 6), (16, 8), (7, 3), (40, 1), (3, 50)])
+def test_the_slowest_share_of_blocks_is_that_of_a_walk(quads: int, groups: int, cores: int):
+    """Blocks of a core in order; a run ends with its quad, unless whole quads follow each other."""
+    most = [0, 0, 0]
+    for core in range(cores):
+        begin, end = (quads * groups * (core + i) // cores for i in range(2))
+        quad_of = [block // groups for block in range(begin, end)]
+        parts = [quad_of.count(quad) for quad in sorted(set(quad_of))]
+        whole = [part == groups for part in parts]
+        runs = sum(not one or number == 0 or not whole[number - 1] for number, one in enumerate(whole))
+        most = [max(pair) for pair in zip(most, (runs, len(parts), end - begin), strict=True)]
+    assert slowest_share(quads, groups, cores) == tuple(most)

@@ -178,7 +178,7 @@ class BlockedKernel(Kernel):
         cost, words = self.cycles, self.column_words(layer)
         pixels, groups = tile.output_height * tile.output_width, -(-tile.output_channels // 4)
         shared = -(-pixels // 4) % cores != 0
-        runs, quads, blocks = _slowest_share(-(-pixels // 4), groups, cores)
+        runs, quads, blocks = slowest_share(-(-pixels // 4), groups, cores)
         if pixels < 4:
             per_block = pixels * (cost.single_block + cost.single_word * words)
         else:
@@ -248,15 +248,16 @@ class BlockedKernel(Kernel):
         return quads * runs, quads * (runs + 4 * cut / tile.output_width)
 
 
-def _slowest_share(quads: int, groups: int, cores: int) -> tuple[int, int, int]:
+def slowest_share(quads: int, groups: int, cores: int) -> tuple[int, int, int]:
     """Most runs, quads and blocks that a core has; a run is a part of a quad's groups, or whole quads."""
     runs, touched, blocks = 0, 0, 0
     for core in range(cores):
         begin, end = (quads * groups * (core + i) // cores for i in range(2))
+        if begin == end:
+            continue
         first, last = begin // groups, -(-end // groups)
         parts = (begin % groups != 0) + (end % groups != 0)
-        whole = last - first > parts
-        runs = max(runs, 1 if last - first == 1 else parts + whole)
+        runs = max(runs, 1 if last - first == 1 else parts + (last - first > parts))
         touched, blocks = max(touched, last - first), max(blocks, end - begin)
     return runs, touched, blocks
 
