@@ -22,8 +22,8 @@ from fbcompile.targets.target import Target
 BLOCKS_IN_L2 = 3
 """L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
 
-LARGE_SHARE = 8
-"""Weights that take more than this part of L2 are large."""
+LARGE_SHARES = (1, 2, 8)
+"""Weights that take more than such a part of L2 are large; the variants that are planned, until none waits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _tiled_variants(network: Network, plans: list[LayerPlan], target: Target) ->
     They may wait less if those with many weights load each of them once, so that L2 need not hold all until
     the layer ends.
     """
-    for share in (1, LARGE_SHARE):
+    for share in LARGE_SHARES:
         tiled = _stream_large_weights(network, plans, target, share)
         memory = plan_memory(
             network,
