@@ -23,7 +23,7 @@ BLOCKS_IN_L2 = 3
 """L2 can hold so many blocks of weights that stream through it: one in use, the others on their way."""
 
 LARGE_SHARES = (1, 2, 8)
-"""Weights that take more than such a part of L2 are large; the variants that are planned, until none waits."""
+"""Weights of more than such a part of L2 are large: variants that are planned until one does not wait."""
 
 
 @dataclasses.dataclass(frozen=True)
