@@ -47,7 +47,7 @@ def project_of_five_layers(folder: Path) -> Path:
         (0, "Layer0", ".stride_height = STRIDE_HEIGHT,", ".stride_height = 0,", "a size is 0"),
         (1, "Layer1", "args->weights = weights;", "args->weights = NULL;", "a pointer is NULL"),
         (1, "Layer1", ".weight_bits = 8,", ".weight_bits = 5,", "no elements of these bits"),
-        (1, "Layer1", ".input_height =", ".input_channel_first = 1, .input_height =", "channel-first"),
+        (1, "Layer1", ".input_channel_first = 0,", ".input_channel_first = 1,", "channel-first"),
         (2, "Addition2", ".shift = ", ".shift = 32 + ", "shift or bounds"),
         (3, "Concat3", ".output_offset = 8,", ".output_offset = 9,", "channels do not fit"),
         (4, "Pooling4", ".output_height = TILE_ROWS,", ".output_height = 77,", "read behind"),
