@@ -31,7 +31,7 @@ class BlockCost:
         word: Per word of a block's columns.
         narrow: More per block if outputs have less than 8 bits.
         short: More if the requantization is short.
-        short_bytes: And if what it clips are bytes.
+        short_bytes: The same if what it clips fits a byte.
         clamp: More per block if the requantization clamps accumulators.
         beside: And if outputs have less than 8 bits then: they are written as bytes first.
         sums: More per block of which runs write no more than sums.
