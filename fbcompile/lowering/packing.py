@@ -6,6 +6,7 @@ layouts are those of ``runtime_c/include/fbc_kernels.h``.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TypeAlias
 
 import numpy as np
@@ -196,12 +197,14 @@ def _column_order(layer: WeightedLayer, kernel: BlockedKernel) -> npt.NDArray[np
 
 
 def pack_parameters(layer: WeightedLayer, kernel: Kernel) -> tuple[bytes, bytes]:
-    """Packs scales and addends of a layer's output channels as its kernel reads them, folded or not."""
-    channels, folded = layer.output.channels, None
-    if kernel.form(layer) == RequantizationForm.FOLDED:
-        folded = fold_requantization(layer.requantization, layer.output.bits)
+    """Packs scales and addends of a layer's output channels in the form that its kernel reads."""
+    channels, form, given, folded = layer.output.channels, kernel.form(layer), layer.requantization, None
+    if form == RequantizationForm.LESS_ONE:
+        given = dataclasses.replace(given, multiplier=given.multiplier - 1)
+    if form == RequantizationForm.FOLDED:
+        folded = fold_requantization(given, layer.output.bits)
     if folded is None:
-        return pack_requantization(layer.requantization, channels)
+        return pack_requantization(given, channels)
     scales, addends = (
         np.stack([np.broadcast_to(values, (channels,)) for values in pair], axis=1).astype("<u4")
         for pair in ((folded.multiplier, folded.bound), (folded.offset, folded.addend))

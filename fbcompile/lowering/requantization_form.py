@@ -1,5 +1,8 @@
 """Forms of requantization that kernels compute faster than ``clip((acc·m + a) >> s, low, high)``.
 
+*Less one*: the same numbers, but m is stored less 1, because acc + acc·(m - 1) is one instruction of one cycle
+(``p.mac`` in place), where a multiplication takes two.
+
 *Folded*: with low = 0 the result depends on ``acc`` only between L, the least sum whose value is not
 negative, and U, the greatest one whose value is not above ``high``, if no step can leave out 0 or ``high``
 (m <= 2^s). With A and B the clamp's bounds brought into [L, U] and n = clip(acc - A, 0, B - A), the value
@@ -42,9 +45,10 @@ class RequantizationForm(enum.IntEnum):
     """``fbc_requantization_form`` of ``fbc_kernels.h``."""
 
     OWN = 0
-    FOLDED = 1
-    SHORT = 2
-    SHORT_BYTES = 3
+    LESS_ONE = 1
+    FOLDED = 2
+    SHORT = 3
+    SHORT_BYTES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +98,11 @@ def preferred_form(
         return RequantizationForm.FOLDED if foldable else RequantizationForm.OWN
     short = limits[0] in (0, -limits[1] - 1)
     return RequantizationForm.SHORT if short else RequantizationForm.OWN
+
+
+def narrow_form(given: Requantization) -> RequantizationForm:
+    """Less one, unless sums and products are of 64 bits."""
+    return RequantizationForm.OWN if given.wide else RequantizationForm.LESS_ONE
 
 
 def short_form(layer: WeightedLayer) -> RequantizationForm:

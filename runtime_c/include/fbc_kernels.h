@@ -13,6 +13,9 @@
  *
  * That is the layer's own form. Kernels that say so take one that they compute faster:
  *
+ * Less one: the same numbers, not wide, but the multiplier is stored less 1, because acc + acc * (multiplier - 1) is one
+ * instruction in place. Modulo 2^32 it is the same product.
+ *
  * Folded: the compiler has rewritten it (fbcompile/lowering/requantization_form.py) as y =
  * (clip(acc + offset[c], 0, bound[c]) * multiplier[c] + addend[c]) >> shift, in unsigned 32 bits and without a clip
  * behind it. `clamp` is the bound; addend is int32[][2], offset and addend. Outputs of 8 bits: shift is 24. Narrower
@@ -29,7 +32,13 @@
 
 #include <stdint.h>
 
-typedef enum { FBC_FORM_OWN, FBC_FORM_FOLDED, FBC_FORM_SHORT, FBC_FORM_SHORT_BYTES } fbc_requantization_form;
+typedef enum {
+    FBC_FORM_OWN,
+    FBC_FORM_LESS_ONE,
+    FBC_FORM_FOLDED,
+    FBC_FORM_SHORT,
+    FBC_FORM_SHORT_BYTES
+} fbc_requantization_form;
 
 /* Of one output channel. The clamp changes no output, but keeps the product in int32; unused if wide or not clamped.
  * Folded: the bound. */

@@ -18,7 +18,7 @@ from fbcompile.lowering.kernels.model import (
     weighted,
 )
 from fbcompile.lowering.network import Layer, WeightedLayer
-from fbcompile.lowering.requantization_form import RequantizationForm, short_form
+from fbcompile.lowering.requantization_form import RequantizationForm, narrow_form, short_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,9 @@ class BlockedKernel(Kernel):
 
     def form(self, layer: Layer) -> RequantizationForm:
         """A short one where the numbers allow it."""
-        return short_form(weighted(layer))
+        layer = weighted(layer)
+        short = short_form(layer)
+        return narrow_form(layer.requantization) if short == RequantizationForm.OWN else short
 
     def column_words(self, layer: WeightedLayer) -> int:
         """Words that one output pixel and one output channel multiply."""

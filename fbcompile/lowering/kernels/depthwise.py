@@ -147,7 +147,7 @@ class StripKernel(BandKernel):
     def form(self, layer: Layer) -> RequantizationForm:
         """Folded where that is faster."""
         folded = fold_requantization(weighted(layer).requantization, layer.output.bits)
-        return RequantizationForm.OWN if folded is None else RequantizationForm.FOLDED
+        return RequantizationForm.LESS_ONE if folded is None else RequantizationForm.FOLDED
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
@@ -207,6 +207,10 @@ class ColumnKernel(BandKernel):
     output: tuple[float, float] = (16.1, 19.85)
     general: float = 2.14
     inserted: float = 2.15
+
+    def form(self, layer: Layer) -> RequantizationForm:
+        """Never in 64 bits."""
+        return RequantizationForm.LESS_ONE
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""

@@ -8,7 +8,7 @@ from fbcompile.lowering.kernels.blocked import PORTABLE, BlockedKernel, blocked_
 from fbcompile.lowering.kernels.candidate import Candidate
 from fbcompile.lowering.kernels.model import Cost, Tile, kernel_size, weighted
 from fbcompile.lowering.network import Layer
-from fbcompile.lowering.requantization_form import RequantizationForm
+from fbcompile.lowering.requantization_form import RequantizationForm, narrow_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +46,8 @@ class LinearKernel(BlockedKernel):
     by_columns: bool = False
 
     def form(self, layer: Layer) -> RequantizationForm:
-        """The layer's own."""
-        return RequantizationForm.OWN
+        """The layer's own numbers."""
+        return narrow_form(weighted(layer).requantization)
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Channels of the slowest core, plus gathering and widening."""

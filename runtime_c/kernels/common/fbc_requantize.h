@@ -11,8 +11,14 @@ FBC_INLINE int32_t fbc_clamp(int32_t value, int32_t low, int32_t high) {
     return raised > high ? high : raised;
 }
 
+/* In the form "less one"; modulo 2^32. */
+FBC_INLINE int32_t fbc_multiply_less_one(int32_t sum, int32_t less_one) {
+    return (int32_t)((uint32_t)sum + (uint32_t)sum * (uint32_t)less_one);
+}
+
+/* In the layer's own form or less one. */
 FBC_INLINE int32_t fbc_requantize(const fbc_requantization *parameters, uint32_t channel, int32_t accumulator) {
-    const int32_t multiplier = parameters->scale[channel].multiplier;
+    const int32_t multiplier = parameters->scale[channel].multiplier + (parameters->form == FBC_FORM_LESS_ONE);
     if (parameters->wide) {
         /* The weights file aligns to four bytes only, so the 64-bit addends are copied, not dereferenced. */
         int64_t addend;

@@ -4,8 +4,7 @@
  * word of channels 0..3, ...; then the next group. fbc_conv_blocked_* have the words in order; fbc_conv_macload_* the
  * second before the first.
  *
- * A run is one piece of assembler with registers of its own choice, because a block needs all 28 that there are: the
- * compiler would spill. Two hardware loops: groups, and words in them. The first word is multiplied without
+ * A run is one piece of assembler that owns all 31 registers, because a block needs them: the compiler would spill. Two hardware loops: groups, and words in them. The first word is multiplied without
  * accumulation, so that no sum is zeroed. A group's code fits a core's own instruction buffer of 512 bytes where its
  * requantization does not clamp (with mac&load).
  * XpulpV2 (8 bit only): 24 instructions for 16 dot products. XpulpNN: mac&load keeps four weight and two activation
@@ -40,7 +39,7 @@ typedef struct {
     uint32_t quads;            /* 68: at least 1; from quad to quad all pointers move by constant steps */
     uint32_t column_step;      /* 72 */
     uint32_t quad_skip;        /* 76: of the output, behind the last group */
-    uint32_t state[3];         /* 80: where scales, addends and output are now, without mac&load */
+    uint32_t saved[3];         /* 80: registers, by the assembler */
 } fbc_block_run;
 
 /* What does not change from run to run. */
@@ -85,10 +84,11 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 
 #ifdef FBC_XPULPV2
 
-/* Registers. Sums of pixel p, channel c, are number 4 p + c of t0-t6, s2-s10. a0 the run, a1 weights, a2-a5 columns, s0
- * words. The fourth channel's sums hold the pixels of the first word. Behind the dot products a2 and a3 are free, a4 is
- * the multiplier or clamp. While they are packed: s0 high, s10 the places, a4 four values. Then and, if registers last,
- * always: a6 scales, a7 addends, s11 output, s1 step, ra back. */
+/* Registers. Sums of pixel p, channel c, are number 4 p + c of t0-t6, s2-s10. a0 the run, a1 weights, a2-a5 columns. The
+ * fourth channel's sums hold the pixels of the first word. Behind the dot products a2 and a3 are free, a4 is the
+ * multiplier or clamp, and while they are packed the places are in s10, four values in a4. Always: a6 scales, a7
+ * addends, s11 output. Behind the dot products, with mac&load always: s1 step, ra back, gp shift, tp high. gp, tp and sp
+ * are put back at the end; only a trap could miss them. */
 #define FBC_RUN_CLOBBERS \
     "memory", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
         "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "ra"
@@ -98,6 +98,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_DOT_4(code, s0, s1, s2, s3, x0, x1, x2, x3, weight) \
     FBC_RUN_DOT(code, s0, x0, weight) \
     FBC_RUN_DOT(code, s1, x1, weight) FBC_RUN_DOT(code, s2, x2, weight) FBC_RUN_DOT(code, s3, x3, weight)
+#define FBC_RUN_CONSTANTS "lw s1, 40(a0)\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
 #define FBC_RUN_COLUMNS "lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n"
 
 /* Operands of both: lanes of the plain dot product, its signs, those of mac&load. Weights are signed. */
@@ -114,8 +115,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
 #define FBC_RUN_MACLOAD_BEGIN \
-    "lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_MLDOT("x0", "a1", 16) FBC_RUN_MLDOT("x0", "a1", 18) \
-        FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
+    FBC_RUN_MLDOT("x0", "a1", 16) \
+    FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
 #define FBC_RUN_PIXELS "t3", "s2", "s6", "s10"
 #define FBC_RUN_FIRST_4(s0, s1, s2, s3, weight) FBC_RUN_FIRST_4_(s0, s1, s2, s3, FBC_RUN_PIXELS, weight)
 #define FBC_RUN_FIRST_4_(...) FBC_RUN_DOT_4("first", __VA_ARGS__)
@@ -133,25 +134,24 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
     FBC_RUN_LOAD("s0", "a1") \
     FBC_RUN_MLDOT("x0", "a2", 8) \
     FBC_RUN_FIRST_4("t3", "s2", "s6", "s10", "s0") \
-    "lw s0, 16(a0)\n" FBC_RUN_MLDOT("x0", "a3", \
-                                    9) ".insn i 0x7B, 4, x0, s0, 34\n" /* lp.setup 0, words, 17 instructions */ \
+    FBC_RUN_MLDOT("x0", "a3", 9) \
+    ".insn i 0x7B, 4, x0, sp, 34\n" /* lp.setup 0, words, 17 instructions */ \
         FBC_RUN_MLDOT("t0", "a4", 0) FBC_RUN_MLDOT("t1", "a4", 2) FBC_RUN_MLDOT("t2", "a4", 4) \
             FBC_RUN_MLDOT("t3", "a4", 14) FBC_RUN_MLDOT("t4", "a5", 1) FBC_RUN_MLDOT("t5", "a5", 3) \
                 FBC_RUN_MLDOT("t6", "a5", 5) FBC_RUN_MLDOT("s2", "a5", 15) FBC_RUN_MLDOT("s3", "a2", 0) \
                     FBC_RUN_MLDOT("s4", "a2", 2) FBC_RUN_MLDOT("s5", "a2", 4) FBC_RUN_MLDOT("s6", "a2", 14) \
                         FBC_RUN_MLDOT("s7", "a1", 17) FBC_RUN_MLDOT("s8", "a1", 19) FBC_RUN_MLDOT("s9", "a1", 21) \
                             FBC_RUN_MLDOT("s10", "a1", 23) FBC_RUN_MLDOT("x0", "a3", 9)
-#define FBC_RUN_MACLOAD_END
 
 /* Without mac&load the words take the registers of what is not needed meanwhile. */
-#define FBC_RUN_BLOCKED_BEGIN "lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_BLOCKED_END
+#define FBC_RUN_BLOCKED_BEGIN
 #define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) \
-    FBC_RUN_DOT_4(code, s0, s1, s2, s3, "a6", "a7", "s11", "s1", weight)
+    FBC_RUN_DOT_4(code, s0, s1, s2, s3, "gp", "tp", "sp", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
     FBC_RUN_LOAD("ra", "a1") \
-    FBC_RUN_LOAD("a6", "a2") \
-    FBC_RUN_LOAD("a7", "a3") \
-    FBC_RUN_LOAD("s11", "a4") \
+    FBC_RUN_LOAD("gp", "a2") \
+    FBC_RUN_LOAD("tp", "a3") \
+    FBC_RUN_LOAD("sp", "a4") \
     FBC_RUN_LOAD("s1", "a5") \
     FBC_RUN_LOAD("s0", "a1") \
     FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") \
@@ -162,22 +162,23 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) "lw a6, 80(a0)\n lw a7, 84(a0)\n lw s11, 88(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n"
-#define FBC_RUN_BLOCKED_END "sw a6, 80(a0)\n sw a7, 84(a0)\n sw s11, 88(a0)\n"
-enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 5 + 3 };
+        FBC_RUN_WORD("more", ) FBC_RUN_CONSTANTS
+enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 27 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 4 };
 
 /* One channel of four pixels, sums s0-s3. */
 #define FBC_RUN_LOAD_ADDEND(y) ".insn i 0x0B, 2, " y ", a7, 4\n"
 #define FBC_RUN_LOAD_MULTIPLIER(x) ".insn i 0x0B, 2, " x ", a6, 8\n"
-#define FBC_RUN_MAC(sum, value, multiplier) ".insn r 0x33, 0, 0x21, " sum ", " value ", " multiplier "\n"
+#define FBC_RUN_MAC(sum, factor) ".insn r 0x33, 0, 0x21, " sum ", " sum ", " factor "\n"
 
-/* Value by value: the multiplier in a2, the shift in a5, high in s0; y is free, and s3 then: the results are in s0, s1,
- * s2, y. p.addN, (sum + addend) >> shift, wants no copies of the addend. A multiplication takes two cycles, like the
- * copy and p.mac. */
-#define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", a5\n"
+/* Value by value: the multiplier less 1 in a2; y is free. p.mac in place takes one cycle, a
+ * multiplication two; p.addN, (sum + addend) >> shift, wants no copies of the addend. */
+#define FBC_RUN_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", gp\n"
 #define FBC_RUN_SHIFT(y, s0, s1, s2, s3) \
-    "mul " s0 ", " s0 ", a2\n mul " s1 ", " s1 ", a2\n mul " s2 ", " s2 ", a2\n" FBC_RUN_ADD_SHIFT(s0, y) \
-        FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(s2, y) FBC_RUN_MAC(y, s3, "a2") "sra " y ", " y ", a5\n"
+    FBC_RUN_MAC(s0, "a2") \
+    FBC_RUN_MAC(s1, "a2") \
+    FBC_RUN_MAC(s2, "a2") \
+    FBC_RUN_MAC(s3, "a2") FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(s2, y) \
+        FBC_RUN_ADD_SHIFT(s3, y)
 #define FBC_RUN_FOUR(code, a, b, c, d, operand) \
     ".insn r 0x33, " code ", " a ", " a ", " operand "\n .insn r 0x33, " code ", " b ", " b ", " operand "\n" \
     ".insn r 0x33, " code ", " c ", " c ", " operand "\n .insn r 0x33, " code ", " d ", " d ", " operand "\n"
@@ -189,24 +190,24 @@ enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 28 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS 
 #define FBC_RUN_NO_CLAMP(y, s0, s1, s2, s3) FBC_RUN_LOAD_MULTIPLIER("a2") FBC_RUN_LOAD_ADDEND(y)
 #define FBC_RUN_CHANNEL_UNSIGNED(y, s0, s1, s2, s3) \
     FBC_RUN_NO_CLAMP(y, s0, s1, s2, s3) \
-    FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(s0, s1, s2, y, "s0")
+    FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(s0, s1, s2, s3, "tp")
 #define FBC_RUN_CHANNEL_SIGNED(y, s0, s1, s2, s3) \
-    FBC_RUN_NO_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, y, "s0")
+    FBC_RUN_NO_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, s3, "tp")
 #define FBC_RUN_CHANNEL_CLAMPED_UNSIGNED(y, s0, s1, s2, s3) \
     FBC_RUN_CLAMP(y, s0, s1, s2, s3) \
-    FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(s0, s1, s2, y, "s0")
+    FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(s0, s1, s2, s3, "tp")
 #define FBC_RUN_CHANNEL_CLAMPED_SIGNED(y, s0, s1, s2, s3) \
-    FBC_RUN_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, y, "s0")
+    FBC_RUN_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, s3, "tp")
 enum { FBC_RUN_SHIFTED = 14, FBC_RUN_CLAMPED = 5 };
 #define FBC_RUN_CHANNELS(channel) \
-    "lw a5, 48(a0)\n lw s0, 52(a0)\n" channel("a3", "t0", "t4", "s3", "s7") channel("s7", "t1", "t5", "s4", "s8") \
-        channel("s8", "t2", "t6", "s5", "s9") channel("s9", "t3", "s2", "s6", "s10")
+    channel("a3", "t0", "t4", "s3", "s7") channel("a3", "t1", "t5", "s4", "s8") \
+        channel("a3", "t2", "t6", "s5", "s9") channel("a3", "t3", "s2", "s6", "s10")
 #define FBC_RUN_BY_PIXELS(write) \
     write("t0", "t1", "t2", "t3", "s1") write("t4", "t5", "t6", "s2", "s1") write("s3", "s4", "s5", "s6", "s1") \
-        write("a3", "s7", "s8", "s9", "ra")
+        write("s7", "s8", "s9", "s10", "ra")
 #define FBC_RUN_BY_CHANNELS(write) \
-    write("t0", "t4", "s3", "a3", "s1") write("t1", "t5", "s4", "s7", "s1") write("t2", "t6", "s5", "s8", "s1") \
-        write("t3", "s2", "s6", "s9", "ra")
+    write("t0", "t4", "s3", "s7", "s1") write("t1", "t5", "s4", "s8", "s1") write("t2", "t6", "s5", "s9", "s1") \
+        write("t3", "s2", "s6", "s10", "ra")
 /* Four values. 8 bit: pv.packlo.b, pv.packhi.b. Else p.insert: the last field is the position. */
 #define FBC_RUN_SIMD(code, d, s0, s1) ".insn r 0x57, " code ", " d ", " s0 ", " s1 "\n"
 #define FBC_RUN_STORE(width, value, step) ".insn r 0x2B, " width ", 0, " step ", s11, " value "\n" /* p.sw */
@@ -229,18 +230,18 @@ enum { FBC_RUN_WRITTEN_8 = 3, FBC_RUN_WRITTEN_4 = 4, FBC_RUN_WRITTEN_2 = 4 };
     "mv " x ", " y "\n" FBC_RUN_MAC_SHIFT(x, s0) "mv " s0 ", " y "\n" FBC_RUN_MAC_SHIFT( \
         s0, s1) "mv " s1 ", " y "\n" FBC_RUN_MAC_SHIFT(s1, s2) FBC_RUN_MAC_SHIFT(y, s3)
 #define FBC_RUN_CHANNEL_SHORT_UNSIGNED(x, y, s0, s1, s2, s3) \
-    FBC_RUN_CHANNEL_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(x, s0, s1, y, "s0")
+    FBC_RUN_CHANNEL_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_CLIP_UNSIGNED(x, s0, s1, y, "tp")
 #define FBC_RUN_CHANNEL_SHORT_SIGNED(x, y, s0, s1, s2, s3) \
-    FBC_RUN_CHANNEL_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_CLIP(x, s0, s1, y, "s0")
+    FBC_RUN_CHANNEL_SHORT(x, y, s0, s1, s2, s3) FBC_RUN_CLIP(x, s0, s1, y, "tp")
 #define FBC_RUN_SHORT_CHANNELS(channel) \
-    "lw s0, 52(a0)\n" channel("a2", "a3", "t0", "t4", "s3", "s7") channel("s3", "s7", "t1", "t5", "s4", "s8") \
+    channel("a2", "a3", "t0", "t4", "s3", "s7") channel("s3", "s7", "t1", "t5", "s4", "s8") \
         channel("s4", "s8", "t2", "t6", "s5", "s9") channel("s5", "s9", "t3", "s2", "s6", "s10")
 /* Bytes of values 0, 2, 1, 3, clipped by pv.max.sc.b, pv.min.sc.b; pv.dotup puts each at its place. */
 #define FBC_RUN_PACK(v0, v1, v2, v3, lanes) \
     FBC_RUN_SIMD("1, 0x70", "a4", v2, v0) \
     FBC_RUN_SIMD("1, 0x6C", "a4", v3, v1) \
     FBC_RUN_SIMD("5, 0x18", "a4", "a4", "x0") \
-    FBC_RUN_SIMD("5, 0x10", "a4", "a4", "s0") FBC_RUN_SIMD(lanes, "a4", "a4", "s10")
+    FBC_RUN_SIMD("5, 0x10", "a4", "a4", "tp") FBC_RUN_SIMD(lanes, "a4", "a4", "s10")
 #define FBC_RUN_PACK_4(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "0, 0x40") FBC_RUN_STORE("5", "a4", step)
 #define FBC_RUN_PACK_2(v0, v1, v2, v3, step) FBC_RUN_PACK(v0, v1, v2, v3, "1, 0x40") FBC_RUN_STORE("4", "a4", step)
 #define FBC_RUN_SHORT_BY_PIXELS(write) \
@@ -268,12 +269,13 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" \
-                     "lw s11, 32(a0)\n lw s1, 40(a0)\n lw ra, 44(a0)\n" \
-                     ".balign 16\n" \
-                     "1: lw a1, 20(a0)\n lw t0, 36(a0)\n" FBC_RUN_##unit##_BEGIN \
+                     "sw gp, 80(a0)\n sw tp, 84(a0)\n sw sp, 88(a0)\n" \
+                     "lw s11, 32(a0)\n lw sp, 16(a0)\n" FBC_RUN_CONSTANTS ".balign 16\n" \
+                     "1: lw a1, 20(a0)\n lw t0, 36(a0)\n lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_##unit##_BEGIN \
                      ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
-                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_##unit##_END FBC_RUN_NEXT_QUAD \
+                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_NEXT_QUAD \
                      "bnez t0, 1b\n" \
+                     "lw gp, 80(a0)\n lw tp, 84(a0)\n lw sp, 88(a0)\n" \
                      ".option pop" \
                      : \
                      : "r"(a0), FBC_RUN_CODES(bits, is_signed), [scale] "i"(FBC_SHORT_SHIFT), \
@@ -282,7 +284,7 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
 
 #define FBC_RUN_KIND(unit, channel, by, width, more) \
     FBC_RUN(unit, FBC_RUN_CHANNELS(channel) by(FBC_RUN_WRITE_##width), \
-            2 + 4 * (FBC_RUN_SHIFTED + FBC_RUN_WRITTEN_##width + (more)))
+            4 * (FBC_RUN_SHIFTED + FBC_RUN_WRITTEN_##width + (more)))
 #define FBC_RUN_KINDS(unit, by, width) \
     do { \
         if (kind == FBC_UNSIGNED) { \
@@ -296,7 +298,7 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
         } \
     } while (0)
 #define FBC_RUN_SHORT(unit, channel, before, by, write, instructions) \
-    FBC_RUN(unit, FBC_RUN_SHORT_CHANNELS(channel) before by(write), 1 + 4 * FBC_RUN_MULTIPLIED + (instructions))
+    FBC_RUN(unit, FBC_RUN_SHORT_CHANNELS(channel) before by(write), 4 * FBC_RUN_MULTIPLIED + (instructions))
 #define FBC_RUN_SHORT_KINDS(unit, by, width) \
     do { \
         if (kind == FBC_SHORT_BYTES) { \

@@ -51,7 +51,7 @@ static __attribute__((noinline)) void fbc_widen_filters(const uint32_t *stored, 
     }
 }
 
-/* Parameters of two channels. */
+/* Parameters of two channels, the multipliers less one. */
 FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair *pair) {
     const fbc_scale *scale = parameters->scale + channel;
     const int32_t *addend = (const int32_t *)parameters->addend + channel;
@@ -61,8 +61,11 @@ FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32
     pair->addend[1] = addend[1];
 }
 
+/* Behind a clamp, products are added to an addend that is loaded. */
 FBC_INLINE void fbc_copy_clamps(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair *pair) {
     const fbc_scale *scale = parameters->scale + channel;
+    pair->multiplier[0]++;
+    pair->multiplier[1]++;
     pair->clamp[0] = parameters->clamped ? scale[0].clamp : INT32_MAX;
     pair->clamp[1] = parameters->clamped ? scale[1].clamp : INT32_MAX;
 }

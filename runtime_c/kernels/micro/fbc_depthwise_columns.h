@@ -23,7 +23,7 @@ typedef enum { FBC_COLUMN_ALONE, FBC_COLUMN_INSERTED } fbc_column_store;
 /* A channel. The assembler knows the offsets of the members of both structs. */
 typedef struct fbc_column_channel {
     const uint8_t *filter; /* taps, a byte each */
-    int32_t multiplier;
+    int32_t multiplier; /* less one */
     int32_t addend;
     int32_t clamp;
     const uint8_t *plane;            /* first row of the first window */
@@ -63,7 +63,7 @@ _Static_assert(sizeof(fbc_columns) == 56, "the assembler below has the offsets o
 #define FBC_COLUMN_SHIFT_IN(byte) ".insn r 0x57, 1, 0x64, t5, " byte ", s8\n" /* pv.shuffle2.b */
 #define FBC_COLUMN_DOT(code, word, taps) ".insn r 0x57, 1, %[" code "], a1, " word ", " taps "\n"
 #define FBC_COLUMN_CORNER ".insn r 0x33, 0, 0x21, a1, t6, s6\n" /* p.mac */
-#define FBC_COLUMN_MULTIPLY "mul a1, a1, a3\n"
+#define FBC_COLUMN_MULTIPLY ".insn r 0x33, 0, 0x21, a1, a1, a3\n" /* p.mac in place: one cycle, mul two */
 #define FBC_COLUMN_ADD_SHIFT ".insn r 0x5B, 2, 0x20, a1, a4, a5\n" /* p.addNr */
 #define FBC_COLUMN_TAKE_1(d, e) FBC_COLUMN_BYTE("t6") FBC_COLUMN_NEXT(e)
 #define FBC_COLUMN_TAKE_2(d, e) \
@@ -202,7 +202,7 @@ FBC_INLINE int32_t fbc_column_output(const fbc_columns *shared, const fbc_column
     if (kind == FBC_COLUMN_GENERAL) {
         sum = fbc_clamp(sum, -channel->clamp - 1, channel->clamp);
     }
-    const int32_t value = (sum * channel->multiplier + channel->addend) >> shared->shift;
+    const int32_t value = (fbc_multiply_less_one(sum, channel->multiplier) + channel->addend) >> shared->shift;
     return fbc_clamp(value, kind == FBC_COLUMN_GENERAL ? shared->low : 0, shared->high);
 }
 

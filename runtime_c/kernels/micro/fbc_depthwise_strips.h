@@ -39,7 +39,7 @@ typedef struct fbc_strip_pair {
     struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
     uint32_t lanes;              /* stride 2: bits that the taps go up */
     uint8_t *right;              /* first right output */
-    int32_t multiplier[2];
+    int32_t multiplier[2]; /* plain: less one */
     int32_t addend[2];
     int32_t clamp[2]; /* folded: the bound */
     int32_t low;
@@ -79,7 +79,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
     ".insn r 0x57, 1, %[more], " sum ", " y ", " w1 "\n" \
     ".insn r 0x57, 1, %[more], " sum ", " z ", " w2 "\n"
 #define FBC_STRIP_CLIP_TO(sum, bound) ".insn r 0x33, 6, 0x0A, " sum ", " sum ", " bound "\n" /* p.clipu */
-#define FBC_STRIP_MULTIPLY(sum, multiplier) "mul " sum ", " sum ", " multiplier "\n"
+#define FBC_STRIP_MULTIPLY(sum, less_one) FBC_STRIP_MAC(sum, sum, less_one) /* one cycle, where mul takes two */
 #define FBC_STRIP_MAC(sum, factor, multiplier) ".insn r 0x33, 0, 0x21, " sum ", " factor ", " multiplier "\n"
 #define FBC_STRIP_ADD_SHIFT(sum, addend) ".insn r 0x5B, 2, 0x20, " sum ", " addend ", ra\n" /* p.addNr */
 #define FBC_STRIP_SHIFT(sum) "sra " sum ", " sum ", ra\n"
@@ -300,7 +300,8 @@ FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
     }
     /* Wraps around where the left output of the first strip means nothing. */
-    const uint32_t product = (uint32_t)sum * (uint32_t)pair->multiplier[channel];
+    const uint32_t multiplier = (uint32_t)pair->multiplier[channel] + (kind == FBC_STRIP_PLAIN);
+    const uint32_t product = (uint32_t)sum * multiplier;
     const int32_t value = (int32_t)(product + (uint32_t)pair->addend[channel]) >> pair->shift;
     const int32_t high = store == FBC_STORE_8 ? 255 : store == FBC_STORE_4 ? 15 : 3;
     return (uint32_t)(kind == FBC_STRIP_GENERAL ? fbc_clamp(value, pair->low, pair->high) : fbc_clamp(value, 0, high));

@@ -53,20 +53,22 @@ FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantizatio
     return block;
 }
 
+/* The scale is in the form "less one". */
 FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, uint32_t clamped, int32_t sum, fbc_scale scale,
                                       int32_t addend) {
 #ifdef FBC_XPULPV2
     if (clamped) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
     }
-    __asm__(".insn r 0x33, 0, 0x21, %0, %1, %2\n sra %0, %0, %3\n"                  /* p.mac */
-            ".insn r 0x33, 6, 0x02, %0, %0, %4\n .insn r 0x33, 4, 0x02, %0, %0, %5" /* p.max, p.min */
-            : "+&r"(addend)
-            : "r"(sum), "r"(scale.multiplier), "r"(block->shift), "r"(block->low), "r"(block->high));
-    return addend;
+    __asm__(".insn r 0x33, 0, 0x21, %0, %0, %1\n .insn r 0x5B, 2, 0x20, %0, %2, %3\n" /* p.mac, p.addNr */
+            ".insn r 0x33, 6, 0x02, %0, %0, %4\n .insn r 0x33, 4, 0x02, %0, %0, %5"   /* p.max, p.min */
+            : "+&r"(sum)
+            : "r"(scale.multiplier), "r"(addend), "r"(block->shift), "r"(block->low), "r"(block->high));
+    return sum;
 #else
     const int32_t factor = clamped ? fbc_clamp(sum, -scale.clamp - 1, scale.clamp) : sum;
-    return fbc_clamp((factor * scale.multiplier + addend) >> block->shift, block->low, block->high);
+    const int32_t product = fbc_multiply_less_one(factor, scale.multiplier);
+    return fbc_clamp((product + addend) >> block->shift, block->low, block->high);
 #endif
 }
 
