@@ -13,8 +13,8 @@
  *
  * That is the layer's own form. Kernels that say so take one that they compute faster:
  *
- * Less one: the same numbers, not wide, but the multiplier is stored less 1, because acc + acc * (multiplier - 1) is one
- * instruction in place. Modulo 2^32 it is the same product.
+ * Less one: the same numbers, not wide, but the multiplier is stored less 1, because acc + acc * (multiplier - 1) is
+ * one instruction in place. Modulo 2^32 it is the same product.
  *
  * Folded: the compiler has rewritten it (fbcompile/lowering/requantization_form.py) as y =
  * (clip(acc + offset[c], 0, bound[c]) * multiplier[c] + addend[c]) >> shift, in unsigned 32 bits and without a clip

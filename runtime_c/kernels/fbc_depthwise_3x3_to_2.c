@@ -4,4 +4,12 @@
 
 FBC_DEPTHWISE_ALL_STRIPS(SHORT, 2L)
 FBC_DEPTHWISE_ALL_STRIPS(SHORT, 2H)
-FBC_DEFINE_DEPTHWISE(fbc_depthwise_3x3_to_2, SHORT, 2L, 2H)
+
+void fbc_depthwise_3x3_to_2(void *arguments) {
+    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(SHORT, 2L, 2H);
+    fbc_depthwise_3x3(arguments, &strips);
+}
+
+uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args) {
+    return fbc_depthwise_scratch_bytes(args, &fbc_strip_costs);
+}

@@ -3,4 +3,12 @@
 #include "micro/fbc_depthwise_3x3.h"
 
 FBC_DEPTHWISE_ALL_STRIPS(SHORT, 4)
-FBC_DEFINE_DEPTHWISE(fbc_depthwise_3x3_to_4, SHORT, 4, 4)
+
+void fbc_depthwise_3x3_to_4(void *arguments) {
+    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(SHORT, 4, 4);
+    fbc_depthwise_3x3(arguments, &strips);
+}
+
+uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args) {
+    return fbc_depthwise_scratch_bytes(args, &fbc_strip_costs);
+}

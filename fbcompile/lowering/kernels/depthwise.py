@@ -39,6 +39,20 @@ class BandCosts:
     column: int
     unit: int
 
+    def cut(self, groups: int, fewest: int, width: int, height: int, cores: int) -> tuple[int, int, int]:
+        """Bands, their rows, and how many numbers of bands were compared: the cheapest for the slowest core."""
+        best, rows, compared = None, height, 0
+        for bands in range(fewest, min(fewest + 8, height + 1)):
+            band_rows = -(-height // bands)
+            units = -(-groups * bands // cores)
+            cost = units * ((self.pixel * band_rows + self.column) * width + self.unit)
+            compared += 1
+            if best is None or cost < best:
+                best, rows = cost, band_rows
+            if groups * bands % cores == 0:
+                break
+        return -(-height // rows), rows, compared
+
 
 @dataclasses.dataclass(frozen=True)
 class Bands:
@@ -72,20 +86,10 @@ class Bands:
         most_input_rows = _PLANES_BYTES // (16 * quads)
         most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
         fewest = -(-height // most_rows)
-        best, rows, compared = None, height, 0
-        for bands in range(fewest, min(fewest + 8, height + 1)):
-            band_rows = -(-height // bands)
-            cost = -(-groups * bands // cores) * (
-                (costs.pixel * band_rows + costs.column) * width + costs.unit
-            )
-            compared += 1
-            if best is None or cost < best:
-                best, rows = cost, band_rows
-            if groups * bands % cores == 0:
-                break
+        bands, rows, compared = costs.cut(groups, fewest, width, height, cores)
         at_once = fewest == 1 and groups % cores == 0
         input_rows = (rows - 1) * stride + kernel
-        return cls(groups, -(-height // rows), rows, quads, input_rows, 0 if at_once else compared)
+        return cls(groups, bands, rows, quads, input_rows, 0 if at_once else compared)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,12 +103,41 @@ class BandKernel(Kernel):
     band_costs: BandCosts = BandCosts(0, 0, 0, 0)
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
-        """Planes of each core, and a word between the cores."""
+        """Planes of each core, and a word between the cores, unless the tile is read in place."""
+        if self.reads_in_place(layer, tile):
+            return 0
         cut = self._cut(layer, tile, cores)
         return cores * (16 * cut.quads * cut.input_rows + 4)
 
+    def reads_in_place(self, layer: Layer, tile: Tile) -> bool:
+        """True if strips go down the tile's own planes."""
+        return False
+
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
         return Bands.of(tile, self.band_costs, layer.shape.stride_height, cores)
+
+
+@dataclasses.dataclass(frozen=True)
+class InPlaceCost:
+    """Cycles of the 3x3 depthwise convolution that reads channel-first tiles in place.
+
+    Attributes:
+        bands: How it weighs numbers of bands.
+        call: Per call.
+        channel: Per channel and band.
+        phase: Per phase of strips in a channel and band.
+        strip: Per strip of two output columns.
+        output: Per output element, by stride.
+        clamped: More per output element, if sums are clamped.
+    """
+
+    bands: BandCosts = BandCosts(kernel=3, pixel=9, column=8, unit=90)
+    call: float = 700
+    channel: float = 30
+    phase: float = 25
+    strip: float = 12
+    output: tuple[float, float] = (8.3, 10.5)
+    clamped: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +160,7 @@ class StripKernel(BandKernel):
         clamped: Likewise if sums are clamped.
         general: More per output element, if outputs are not clipped to all unsigned numbers of their width.
         halves: More per unit, and per output element, if outputs have 2 bits.
+        in_place: Of tiles that are read in place.
     """
 
     compare: float = 85
@@ -143,14 +177,37 @@ class StripKernel(BandKernel):
     clamped: tuple[float, float] = (134, 2.3)
     general: float = 6.42
     halves: tuple[float, float] = (77, 0.62)
+    in_place: InPlaceCost = InPlaceCost()
 
     def form(self, layer: Layer) -> RequantizationForm:
         """Folded where that is faster."""
+        if layer.inputs[0].channel_first and layer.output.bits == 8:
+            return RequantizationForm.LESS_ONE
         folded = fold_requantization(weighted(layer).requantization, layer.output.bits)
         return RequantizationForm.LESS_ONE if folded is None else RequantizationForm.FOLDED
 
+    def reads_in_place(self, layer: Layer, tile: Tile) -> bool:
+        """Of channel-first tiles to 8 bits, those with whole rows that have a column of padding at most.
+
+        The C side is ``fbc_depthwise_reads_in_place``.
+        """
+        shape, source, given = layer.shape, layer.inputs[0], weighted(layer).requantization
+        behind = _behind(weighted(layer))
+        return (
+            tile.input_channel_first
+            and layer.output.bits == 8
+            and (given.low, given.high, given.wide) == (0, 255, False)
+            and source.width >= 4
+            and (tile.input_width, tile.output_width) == (source.width, layer.output.width)
+            and max(shape.pad_top, shape.pad_bottom, shape.pad_left) <= 1
+            and behind in (0, 1)
+            and shape.pad_left + behind + shape.stride_width >= 3
+        )
+
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
+        if self.reads_in_place(layer, tile):
+            return self._cycles_in_place(weighted(layer), tile, cores)
         cut, first = self._cut(layer, tile, cores), tile.input_channel_first
         more_per_unit, more_per_output = self._requantization(weighted(layer))
         narrow, halves = weighted(layer).weight_bits < 8, layer.output.bits == 2
@@ -166,6 +223,22 @@ class StripKernel(BandKernel):
             + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
         return call + -(-cut.groups * cut.bands // cores) * work
+
+    def _cycles_in_place(self, layer: WeightedLayer, tile: Tile, cores: int) -> float:
+        cost, stride, channels = self.in_place, layer.shape.stride_width, tile.output_channels
+        bands, rows, compared = cost.bands.cut(channels, 1, tile.output_width, tile.output_height, cores)
+        if channels % cores == 0:
+            bands, rows, compared = 1, tile.output_height, 0
+        inside = tile.output_width - (4 if stride == 1 else 2 * (layer.shape.pad_left + _behind(layer)))
+        edges = 2 if stride == 1 else layer.shape.pad_left + _behind(layer)
+        strips = edges + max(0, -(-inside // 2))
+        phases = edges + (inside > 0)
+        clamped = cost.clamped if layer.requantization.clamp is not None else 0.0
+        per_row = 2 * (cost.output[stride - 1] + clamped)
+        units = -(-channels * bands // cores)
+        work = cost.channel + phases * cost.phase + strips * (cost.strip + rows * per_row)
+        narrow = self.taps * units / 4 if layer.weight_bits < 8 else 0.0
+        return cost.call + self.compare * compared + units * work + narrow
 
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
         """Cycles per unit and per output element beyond the plain kind."""
@@ -231,6 +304,12 @@ class ColumnKernel(BandKernel):
         comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
         call = self.cost.call + comparing + self.begin * (narrow_taps + narrow_outputs)
         return call + -(-cut.groups * cut.bands // cores) * work
+
+
+def _behind(layer: WeightedLayer) -> int:
+    """Columns of the last window behind the tensor."""
+    shape = layer.shape
+    return (layer.output.width - 1) * shape.stride_width + 3 - shape.pad_left - layer.inputs[0].width
 
 
 def _padding_below_kernel(layer: Layer) -> bool:

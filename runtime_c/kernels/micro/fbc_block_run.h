@@ -4,13 +4,13 @@
  * word of channels 0..3, ...; then the next group. fbc_conv_blocked_* have the words in order; fbc_conv_macload_* the
  * second before the first.
  *
- * A run is one piece of assembler that owns all 31 registers, because a block needs them: the compiler would spill. Two hardware loops: groups, and words in them. The first word is multiplied without
- * accumulation, so that no sum is zeroed. A group's code fits a core's own instruction buffer of 512 bytes where its
- * requantization does not clamp (with mac&load).
- * XpulpV2 (8 bit only): 24 instructions for 16 dot products. XpulpNN: mac&load keeps four weight and two activation
- * words in special registers and loads one while it multiplies, 17 instructions. Its loads are one word ahead, also
- * from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8 behind a pixel
- * are read and not used. Elsewhere plain C, which is their oracle.
+ * A run is one piece of assembler that owns all 31 registers, because a block needs them: the compiler would spill. Two
+ * hardware loops: groups, and words in them. The first word is multiplied without accumulation, so that no sum is
+ * zeroed. A group's code fits a core's own instruction buffer of 512 bytes where its requantization does not clamp
+ * (with mac&load). XpulpV2 (8 bit only): 24 instructions for 16 dot products. XpulpNN: mac&load keeps four weight and
+ * two activation words in special registers and loads one while it multiplies, 17 instructions. Its loads are one word
+ * ahead, also from group to group: therefore the second word lies first, and up to 16 bytes behind the weights and 8
+ * behind a pixel are read and not used. Elsewhere plain C, which is their oracle.
  *
  * Requantization: one value after the other; where it is short, one instruction multiplies, adds and shifts, and bytes
  * are clipped four at once. What is rare is left to the caller: a run writes the sums then. */
@@ -84,11 +84,11 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 
 #ifdef FBC_XPULPV2
 
-/* Registers. Sums of pixel p, channel c, are number 4 p + c of t0-t6, s2-s10. a0 the run, a1 weights, a2-a5 columns. The
- * fourth channel's sums hold the pixels of the first word. Behind the dot products a2 and a3 are free, a4 is the
+/* Registers. Sums of pixel p, channel c, are number 4 p + c of t0-t6, s2-s10. a0 the run, a1 weights, a2-a5 columns.
+ * The fourth channel's sums hold the pixels of the first word. Behind the dot products a2 and a3 are free, a4 is the
  * multiplier or clamp, and while they are packed the places are in s10, four values in a4. Always: a6 scales, a7
- * addends, s11 output. Behind the dot products, with mac&load always: s1 step, ra back, gp shift, tp high. gp, tp and sp
- * are put back at the end; only a trap could miss them. */
+ * addends, s11 output. Behind the dot products, with mac&load always: s1 step, ra back, gp shift, tp high. gp, tp and
+ * sp are put back at the end; only a trap could miss them. */
 #define FBC_RUN_CLOBBERS \
     "memory", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
         "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "ra"
@@ -145,8 +145,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 
 /* Without mac&load the words take the registers of what is not needed meanwhile. */
 #define FBC_RUN_BLOCKED_BEGIN
-#define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) \
-    FBC_RUN_DOT_4(code, s0, s1, s2, s3, "gp", "tp", "sp", "s1", weight)
+#define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) FBC_RUN_DOT_4(code, s0, s1, s2, s3, "gp", "tp", "sp", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
     FBC_RUN_LOAD("ra", "a1") \
     FBC_RUN_LOAD("gp", "a2") \
@@ -177,8 +176,8 @@ enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 27 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS 
     FBC_RUN_MAC(s0, "a2") \
     FBC_RUN_MAC(s1, "a2") \
     FBC_RUN_MAC(s2, "a2") \
-    FBC_RUN_MAC(s3, "a2") FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(s2, y) \
-        FBC_RUN_ADD_SHIFT(s3, y)
+    FBC_RUN_MAC(s3, "a2") \
+    FBC_RUN_ADD_SHIFT(s0, y) FBC_RUN_ADD_SHIFT(s1, y) FBC_RUN_ADD_SHIFT(s2, y) FBC_RUN_ADD_SHIFT(s3, y)
 #define FBC_RUN_FOUR(code, a, b, c, d, operand) \
     ".insn r 0x33, " code ", " a ", " a ", " operand "\n .insn r 0x33, " code ", " b ", " b ", " operand "\n" \
     ".insn r 0x33, " code ", " c ", " c ", " operand "\n .insn r 0x33, " code ", " d ", " d ", " operand "\n"
@@ -200,8 +199,8 @@ enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 27 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS 
     FBC_RUN_CLAMP(y, s0, s1, s2, s3) FBC_RUN_SHIFT(y, s0, s1, s2, s3) FBC_RUN_CLIP(s0, s1, s2, s3, "tp")
 enum { FBC_RUN_SHIFTED = 14, FBC_RUN_CLAMPED = 5 };
 #define FBC_RUN_CHANNELS(channel) \
-    channel("a3", "t0", "t4", "s3", "s7") channel("a3", "t1", "t5", "s4", "s8") \
-        channel("a3", "t2", "t6", "s5", "s9") channel("a3", "t3", "s2", "s6", "s10")
+    channel("a3", "t0", "t4", "s3", "s7") channel("a3", "t1", "t5", "s4", "s8") channel("a3", "t2", "t6", "s5", "s9") \
+        channel("a3", "t3", "s2", "s6", "s10")
 #define FBC_RUN_BY_PIXELS(write) \
     write("t0", "t1", "t2", "t3", "s1") write("t4", "t5", "t6", "s2", "s1") write("s3", "s4", "s5", "s6", "s1") \
         write("s7", "s8", "s9", "s10", "ra")

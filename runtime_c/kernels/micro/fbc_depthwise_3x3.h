@@ -9,47 +9,11 @@
 
 #include "micro/fbc_depthwise_bands.h"
 #include "micro/fbc_depthwise_strips.h"
+#include "micro/fbc_widen_filter_rows.h"
 
 /* A unit costs about five cycles per pixel and row that it writes into its planes, thirty-five per output pixel, and
  * what strips and a unit cost by themselves. */
 static const fbc_band_costs fbc_strip_costs = {.kernel = 3, .pixel = 8, .column = 5, .unit = 70};
-
-enum { FBC_FILTER_ROWS = 3 * FBC_DEPTHWISE_CHANNELS };
-
-/* The upper bits of each byte, 4 or 2, as a signed byte. */
-FBC_INLINE uint32_t fbc_signed_lanes(uint32_t word, uint32_t bits) {
-#ifdef FBC_XPULPV2
-    uint32_t lanes;
-    if (bits == 4u) {
-        __asm__(FBC_PLANES_RIGHT_SIGNED("%0", "%1", "2") : "=r"(lanes) : "r"(word));
-    } else {
-        __asm__(FBC_PLANES_RIGHT_SIGNED("%0", "%1", "3") : "=r"(lanes) : "r"(word));
-    }
-    return lanes;
-#else
-    const uint32_t lanes = bits == 4u ? word >> 4 & 0x0F0F0F0Fu : word >> 6 & 0x03030303u;
-    return bits == 4u ? lanes | (lanes & 0x08080808u) * 30u : lanes | (lanes & 0x02020202u) * 126u;
-#endif
-}
-
-/* The rows of the filters of four channels, a word each: three taps and a zero. */
-static __attribute__((noinline)) void fbc_widen_filters(const uint32_t *stored, uint32_t bits,
-                                                        uint32_t rows[FBC_FILTER_ROWS]) {
-    const uint32_t *const end = rows + FBC_FILTER_ROWS;
-    if (bits == 4u) {
-        for (; rows < end; rows += 2, stored++) {
-            rows[0] = fbc_signed_lanes(*stored << 4, 4u);
-            rows[1] = fbc_signed_lanes(*stored, 4u);
-        }
-        return;
-    }
-    for (; rows < end; rows += 4, stored++) {
-        rows[0] = fbc_signed_lanes(*stored << 6, 2u);
-        rows[1] = fbc_signed_lanes(*stored << 4, 2u);
-        rows[2] = fbc_signed_lanes(*stored << 2, 2u);
-        rows[3] = fbc_signed_lanes(*stored, 2u);
-    }
-}
 
 /* Parameters of two channels, the multipliers less one. */
 FBC_INLINE void fbc_copy_parameters(const fbc_requantization *parameters, uint32_t channel, fbc_strip_pair *pair) {
@@ -125,11 +89,6 @@ FBC_INLINE void fbc_prepare_strips(const fbc_conv_args *args, const fbc_depthwis
         pairs[i].plane = scratch + i * plan->pair_bytes + 4u - before - lanes;
         pairs[i].lanes = 8u * lanes;
     }
-}
-
-/* A division takes more than thirty cycles; exact below 2^16. */
-FBC_INLINE uint32_t fbc_third(uint32_t value) {
-    return value * 43691u >> 17;
 }
 
 /* Output rows [row, row + rows) of the tile: what a band tells its planes and strips. Returns the first row of the tile
@@ -239,8 +198,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     }
 }
 
-/* A kernel for one width of outputs: `low` and `high` say how the first and the second pair of channels are stored,
- * `folded` how folded parameters are computed with. */
+/* Of one width of outputs; `folded` says how folded parameters are computed with. */
 #define FBC_DEPTHWISE_STRIPS(folded, store, is_signed, stride) \
     FBC_DEFINE_STRIPS(is_signed, stride, PLAIN, store) \
     FBC_DEFINE_STRIPS(is_signed, stride, CLAMPED, store) \
@@ -251,6 +209,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
     FBC_DEPTHWISE_STRIPS(folded, store, 0, 2) \
     FBC_DEPTHWISE_STRIPS(folded, store, 1, 1) \
     FBC_DEPTHWISE_STRIPS(folded, store, 1, 2)
+/* An fbc_strips_table: `low` and `high` say how the first and the second pair of channels are stored. */
 #define FBC_DEPTHWISE_PAIR(is_signed, stride, kind, low, high) \
     {fbc_strips_##is_signed##_##stride##_##kind##_##low, fbc_strips_##is_signed##_##stride##_##kind##_##high}
 #define FBC_DEPTHWISE_NAMES(is_signed, stride, folded, low, high) \
@@ -260,16 +219,10 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, fbc_strips_table *t
         FBC_DEPTHWISE_PAIR(is_signed, stride, GENERAL, low, high), \
         FBC_DEPTHWISE_PAIR(is_signed, stride, folded, low, high), \
     }
-#define FBC_DEFINE_DEPTHWISE(name, folded, low, high) \
-    static fbc_strips_table table = { \
+#define FBC_DEPTHWISE_TABLE(folded, low, high) \
+    { \
         {FBC_DEPTHWISE_NAMES(0, 1, folded, low, high), FBC_DEPTHWISE_NAMES(0, 2, folded, low, high)}, \
         {FBC_DEPTHWISE_NAMES(1, 1, folded, low, high), FBC_DEPTHWISE_NAMES(1, 2, folded, low, high)}, \
-    }; \
-    void name(void *arguments) { \
-        fbc_depthwise_3x3(arguments, &table); \
-    } \
-    uint32_t name##_scratch_bytes(const fbc_conv_args *args) { \
-        return fbc_depthwise_scratch_bytes(args, &fbc_strip_costs); \
     }
 
 #endif

@@ -70,16 +70,6 @@ FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args, const
     return fbc_core_count() * fbc_make_depthwise_plan(args, costs).core_bytes;
 }
 
-FBC_INLINE uint32_t fbc_load_word_anywhere(const uint8_t *address) {
-    uint32_t word;
-#ifdef FBC_XPULPV2
-    __asm__("lw %0, %1" : "=r"(word) : "m"(*(const uint8_t (*)[4])address)); /* misaligned: two cycles */
-#else
-    memcpy(&word, address, sizeof word);
-#endif
-    return word;
-}
-
 typedef void (*fbc_fill_function)(const fbc_planes *planes);
 
 FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
@@ -96,6 +86,11 @@ FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
         return args->activation_signed ? fbc_fill_planes_4_1 : fbc_fill_planes_4_0;
     }
     return args->activation_signed ? fbc_fill_planes_2_1 : fbc_fill_planes_2_0;
+}
+
+/* A division takes more than thirty cycles; exact below 2^16. */
+FBC_INLINE uint32_t fbc_third(uint32_t value) {
+    return value * 43691u >> 17;
 }
 
 /* What of the planes does not depend on channels and bands. */

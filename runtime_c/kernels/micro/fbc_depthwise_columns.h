@@ -23,7 +23,7 @@ typedef enum { FBC_COLUMN_ALONE, FBC_COLUMN_INSERTED } fbc_column_store;
 /* A channel. The assembler knows the offsets of the members of both structs. */
 typedef struct fbc_column_channel {
     const uint8_t *filter; /* taps, a byte each */
-    int32_t multiplier; /* less one */
+    int32_t multiplier;    /* less one */
     int32_t addend;
     int32_t clamp;
     const uint8_t *plane;            /* first row of the first window */
@@ -62,8 +62,8 @@ _Static_assert(sizeof(fbc_columns) == 56, "the assembler below has the offsets o
 #define FBC_COLUMN_BYTE(word) ".insn i 0x03, %[byte], " word ", 4(s11)\n"     /* lb or lbu */
 #define FBC_COLUMN_SHIFT_IN(byte) ".insn r 0x57, 1, 0x64, t5, " byte ", s8\n" /* pv.shuffle2.b */
 #define FBC_COLUMN_DOT(code, word, taps) ".insn r 0x57, 1, %[" code "], a1, " word ", " taps "\n"
-#define FBC_COLUMN_CORNER ".insn r 0x33, 0, 0x21, a1, t6, s6\n" /* p.mac */
-#define FBC_COLUMN_MULTIPLY ".insn r 0x33, 0, 0x21, a1, a1, a3\n" /* p.mac in place: one cycle, mul two */
+#define FBC_COLUMN_CORNER ".insn r 0x33, 0, 0x21, a1, t6, s6\n"    /* p.mac */
+#define FBC_COLUMN_MULTIPLY ".insn r 0x33, 0, 0x21, a1, a1, a3\n"  /* p.mac in place: one cycle, mul two */
 #define FBC_COLUMN_ADD_SHIFT ".insn r 0x5B, 2, 0x20, a1, a4, a5\n" /* p.addNr */
 #define FBC_COLUMN_TAKE_1(d, e) FBC_COLUMN_BYTE("t6") FBC_COLUMN_NEXT(e)
 #define FBC_COLUMN_TAKE_2(d, e) \

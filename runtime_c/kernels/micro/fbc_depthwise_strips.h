@@ -39,7 +39,7 @@ typedef struct fbc_strip_pair {
     struct fbc_strip_pair *next; /* the pair to go on with, or NULL */
     uint32_t lanes;              /* stride 2: bits that the taps go up */
     uint8_t *right;              /* first right output */
-    int32_t multiplier[2]; /* plain: less one */
+    int32_t multiplier[2];       /* plain: less one */
     int32_t addend[2];
     int32_t clamp[2]; /* folded: the bound */
     int32_t low;
