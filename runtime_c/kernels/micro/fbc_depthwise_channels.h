@@ -69,10 +69,10 @@ _Static_assert(sizeof(fbc_channel_phase) == 24, "the assembler below has the off
 _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has the offsets of members as numbers");
 
 /* Registers: s0-s2 the left output's taps, s3-s5 the right one's; t0-t2 rows, with stride 2 s6-s8 those of the right
- * output; t6 sum and value; a2 plane, a3 output, a4, a5 to the next output of a row and of the next one; a6 multiplier
- * less 1, a7 addend, tp clamp, s9 shift; s10 from row to row, t4 from the first one, t3 its mask; s11 rounds, ra way
- * into the loop, t5 below; gp apart; a1 phase, a0 the run. gp and tp are put back at the end; only a trap could miss
- * them. */
+ * output, else s6, s7 to the next strip; t6 sum and value; a2 plane, a3 output, a4, a5 to the next output of a row and
+ * of the next one; a6 multiplier less 1, a7 addend, tp clamp, s9 shift; s10 from row to row, t4 from the first one, t3
+ * its mask; s11 rounds, ra way into the loop, t5 below; gp apart; a1 phase, a0 the run. gp and tp are put back at the
+ * end; only a trap could miss them. */
 #define FBC_CHANNEL_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, s10\n"     /* p.lw, post-increment */
 #define FBC_CHANNEL_FIRST_ROW(word) ".insn r 0x0B, 7, 0x10, " word ", a2, t4\n" /* p.lw, post-increment */
 #define FBC_CHANNEL_APART(word) ".insn r 0x03, 7, 0x10, " word ", a2, gp\n"     /* p.lw */
@@ -139,6 +139,10 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
     FBC_CHANNEL_OUTPUT_SHORT(kind, "t0", "t1", "s0", "s1", "a4") \
     FBC_CHANNEL_OUTPUT_SHORT(kind, "s6", "s7", "s3", "s4", "a5")
 
+#define FBC_CHANNEL_PREPARE_1 "lw s6, 64(a0)\n lw s7, 68(a0)\n"
+#define FBC_CHANNEL_PREPARE_2
+#define FBC_CHANNEL_NEXT_STRIP_1 "add a2, a2, s6\n add a3, a3, s7\n"
+#define FBC_CHANNEL_NEXT_STRIP_2 "lw t1, 64(a0)\n lw t2, 68(a0)\n add a2, a2, t1\n add a3, a3, t2\n"
 #define FBC_CHANNEL_NEXT_CHANNEL \
     "9: lw t1, 4(a0)\n lw t2, 8(a0)\n lw a2, 12(a0)\n lw a3, 16(a0)\n lw t0, 24(a0)\n addi a1, a0, 80\n" \
     "lw a6, 0(t1)\n lw tp, 4(t1)\n lw a7, 0(t2)\n addi t1, t1, 8\n addi t2, t2, 4\n add t0, a2, t0\n" \
@@ -163,35 +167,36 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
 #define FBC_CHANNEL_HEAD(stride) (3 + 17 + 21 + FBC_CHANNEL_ENTERED_##stride) /* from lp.starti 0 to the row loop */
 #define FBC_CHANNEL_ROW(stride, kind) (FBC_CHANNEL_LOADS_##stride + 2 * FBC_CHANNEL_COMPUTED_##kind)
 #define FBC_CHANNEL_ROUND(stride, kind) (FBC_CHANNEL_STEPS_##stride * FBC_CHANNEL_ROW(stride, kind))
+#define FBC_CHANNEL_NEXT_1 2
+#define FBC_CHANNEL_NEXT_2 4
 #define FBC_CHANNEL_TAIL(stride, kind) /* from the row loop to the end of the strip */ \
-    (2 + FBC_CHANNEL_ROW(stride, kind) + FBC_CHANNEL_LOADS_LOWEST_##stride + 2 * (FBC_CHANNEL_COMPUTED_##kind - 1) + 4)
+    (1 + FBC_CHANNEL_LOADS_LOWEST_##stride + 2 * (FBC_CHANNEL_COMPUTED_##kind - 1) + FBC_CHANNEL_NEXT_##stride)
 
 #define FBC_CHANNEL_ASM(is_signed, stride, kind) \
-    __asm__ volatile(".balign 4\n .option push\n .option norvc\n .option norelax\n" \
-                     "sw gp, 72(a0)\n sw tp, 76(a0)\n lw t0, 48(a0)\n lla ra, 6f\n add ra, ra, t0\n" \
-                     "lw a4, 28(a0)\n lw a5, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n" \
-                     "lw t3, 52(a0)\n lw t4, 56(a0)\n lw t5, 60(a0)\n" \
-                     ".insn i 0x7B, 0, x0, x0, %[start]\n"                         /* lp.starti 0 */ \
-                     ".insn i 0x7B, 1, x0, x0, %[end]\n"                           /* lp.endi 0 */ \
-                     ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_CHANNEL_NEXT_CHANNEL /* lp.endi 1 */ \
-                     FBC_CHANNEL_NEXT_PHASE "6:\n" FBC_CHANNEL_ENTRIES_##stride \
-                         FBC_CHANNEL_LOOP_##stride(kind) "84: bnez t5, 5f\n" FBC_CHANNEL_LAST_##stride( \
-                             kind) "j 4f\n" \
-                                   "5:\n" FBC_CHANNEL_LOWEST_##stride( \
-                                       kind) "4: lw t1, 64(a0)\n lw t2, 68(a0)\n add a2, a2, t1\n add a3, a3, t2\n" \
-                                             "j 8b\n" \
-                                             "7: lw t1, 20(a0)\n addi t0, t0, 12\n sw t0, 0(a0)\n addi t1, t1, -1\n " \
-                                             "sw t1, 20(a0)\n bnez t1, 9b\n" \
-                                             "lw gp, 72(a0)\n lw tp, 76(a0)\n" \
-                                             ".option pop" \
-                     : "+r"(block) \
-                     : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-                       [start] "i"(2 * FBC_CHANNEL_HEAD(stride)), \
-                       [end] "i"(2 * (FBC_CHANNEL_HEAD(stride) + FBC_CHANNEL_ROUND(stride, kind) - 2)), \
-                       [last] "i"(2 * (FBC_CHANNEL_HEAD(stride) + FBC_CHANNEL_ROUND(stride, kind) + \
-                                       FBC_CHANNEL_TAIL(stride, kind) - 3)) \
-                     : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", \
-                       "s8", "s9", "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
+    __asm__ volatile( \
+        ".balign 4\n .option push\n .option norvc\n .option norelax\n" \
+        "sw gp, 72(a0)\n sw tp, 76(a0)\n lw t0, 48(a0)\n lla ra, 6f\n add ra, ra, t0\n" \
+        "lw a4, 28(a0)\n lw a5, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n" \
+        "lw t3, 52(a0)\n lw t4, 56(a0)\n lw t5, 60(a0)\n" FBC_CHANNEL_PREPARE_##stride \
+        ".insn i 0x7B, 0, x0, x0, %[start]\n"                         /* lp.starti 0 */ \
+        ".insn i 0x7B, 1, x0, x0, %[end]\n"                           /* lp.endi 0 */ \
+        ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_CHANNEL_NEXT_CHANNEL /* lp.endi 1 */ \
+        FBC_CHANNEL_NEXT_PHASE "6:\n" FBC_CHANNEL_ENTRIES_##stride FBC_CHANNEL_LOOP_##stride( \
+            kind) "84: beqz t5, 5f\n" FBC_CHANNEL_LOWEST_##stride(kind) "4:\n" FBC_CHANNEL_NEXT_STRIP_##stride \
+        "j 8b\n" \
+        "5:\n" FBC_CHANNEL_LAST_##stride(kind) "j 4b\n" \
+                                               "7: lw t1, 20(a0)\n addi t0, t0, 12\n sw t0, 0(a0)\n addi t1, t1, -1\n" \
+                                               "sw t1, 20(a0)\n bnez t1, 9b\n" \
+                                               "lw gp, 72(a0)\n lw tp, 76(a0)\n" \
+                                               ".option pop" \
+        : "+r"(block) \
+        : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
+          [start] "i"(2 * FBC_CHANNEL_HEAD(stride)), \
+          [end] "i"(2 * (FBC_CHANNEL_HEAD(stride) + FBC_CHANNEL_ROUND(stride, kind) - 2)), \
+          [last] "i"( \
+              2 * (FBC_CHANNEL_HEAD(stride) + FBC_CHANNEL_ROUND(stride, kind) + FBC_CHANNEL_TAIL(stride, kind) - 3)) \
+        : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
+          "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
 /* All strips of the channels. */
 #define FBC_DEFINE_CHANNELS(is_signed, stride, kind) \

@@ -154,17 +154,22 @@ FBC_INLINE void fbc_depthwise_in_place(const fbc_conv_args *args, fbc_channels_t
         bands = (height + band_rows - 1u) / band_rows;
     }
     fbc_range units = fbc_core_range(channels * bands); /* by bands */
-    fbc_channel_run run;
-    fbc_prepare_channel_run(args, &run);
+    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
+    struct {
+        fbc_channel_run first;
+        uint32_t more[14];
+    } room;
+    fbc_channel_run *run = (fbc_channel_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
+    fbc_prepare_channel_run(args, run);
     while (units.begin < units.end) {
         const uint32_t band = bands == 1u ? 0u : units.begin / channels, row = band * band_rows;
         const uint32_t channel = units.begin - band * channels, left = channels - channel;
         const uint32_t count = units.end - units.begin < left ? units.end - units.begin : left;
         const uint32_t rows = height - row < band_rows ? height - row : band_rows;
-        const uint32_t first = fbc_begin_channel_band(args, row, rows, &run);
-        const uint8_t *input = (const uint8_t *)args->input + first * run.row_bytes;
-        uint8_t *output = (uint8_t *)args->output + row * (run.pixel_bytes + run.row_rest);
-        fbc_depthwise_channels(args, function, channel, count, input, output, &run);
+        const uint32_t first = fbc_begin_channel_band(args, row, rows, run);
+        const uint8_t *input = (const uint8_t *)args->input + first * run->row_bytes;
+        uint8_t *output = (uint8_t *)args->output + row * (run->pixel_bytes + run->row_rest);
+        fbc_depthwise_channels(args, function, channel, count, input, output, run);
         units.begin += count;
     }
 }
