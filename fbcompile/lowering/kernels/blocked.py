@@ -61,11 +61,11 @@ class BlockCost:
     """
 
     call: float = 1900
-    block: float = 102
+    block: float = 88.5
     word: float = 17.0
     narrow: float = 5
-    short: float = -13
-    short_bytes: float = -20
+    short: float = -1
+    short_bytes: float = -8
     clamp: float = 33
     beside: float = 105
     sums: float = 540
@@ -74,10 +74,10 @@ class BlockCost:
     single_block: float = 170
     single_word: float = 16.3
     split: float = 700
-    direct: float = 600
-    direct_split: float = 100
-    direct_run: float = 178
-    direct_quad: float = 47
+    direct: float = 545
+    direct_split: float = 70
+    direct_run: float = 201
+    direct_quad: float = 15
     quad: float = 55
     run: float = 330
     part: float = 230
@@ -281,7 +281,7 @@ _VARIANTS = (
     ("xpulpnn", "macload", 2, BlockCost()),
     ("xpulpnn", "macload", 4, BlockCost()),
     ("xpulpnn", "macload", 8, BlockCost()),
-    ("xpulpv2", "blocked", 8, BlockCost(block=113, word=24.7)),
+    ("xpulpv2", "blocked", 8, BlockCost(block=94, word=24.7)),
 )
 """Instruction sets, what they multiply with at which widths, narrowest first, and what it costs."""
 

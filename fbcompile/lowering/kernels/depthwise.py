@@ -124,6 +124,9 @@ class InPlaceCost:
     Attributes:
         bands: How it weighs numbers of bands.
         call: Per call.
+        banded: More per call, if there are several bands.
+        narrow: More per call, if weights have less than 8 bits.
+        taps: Likewise per channel and band.
         channel: Per channel and band.
         phase: Per phase of strips in a channel and band.
         strip: Per strip of two output columns.
@@ -131,13 +134,16 @@ class InPlaceCost:
         clamped: More per output element, if sums are clamped.
     """
 
-    bands: BandCosts = BandCosts(kernel=3, pixel=9, column=8, unit=90)
-    call: float = 700
-    channel: float = 30
-    phase: float = 25
-    strip: float = 12
-    output: tuple[float, float] = (8.3, 10.5)
-    clamped: float = 1.0
+    bands: BandCosts = BandCosts(kernel=3, pixel=8, column=7, unit=100)
+    call: float = 1150
+    banded: float = 600
+    narrow: float = 75
+    taps: float = 26
+    channel: float = 35
+    phase: float = 21
+    strip: float = 14
+    output: tuple[float, float] = (7.8, 10.75)
+    clamped: float = 1.17
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,17 +172,17 @@ class StripKernel(BandKernel):
     compare: float = 85
     begin: float = 50
     begin_halves: float = 690
-    unit: tuple[float, float] = (540, 527)
-    taps: float = 104
+    unit: tuple[float, float] = (570, 522)
+    taps: float = 60
     strip: float = 9
     quad: float = 30
     quad_row: tuple[float, float] = (19.5, 11)
-    output: tuple[float, float] = (9.36, 10.89)
-    bytes: tuple[float, float] = (95, 0.73)
-    short: tuple[float, float] = (74, -0.74)
-    clamped: tuple[float, float] = (134, 2.3)
-    general: float = 6.42
-    halves: tuple[float, float] = (77, 0.62)
+    output: tuple[float, float] = (8.5, 10.15)
+    bytes: tuple[float, float] = (97, 1.7)
+    short: tuple[float, float] = (95, 0.0)
+    clamped: tuple[float, float] = (155, 3.1)
+    general: float = 7.3
+    halves: tuple[float, float] = (80, 0.57)
     in_place: InPlaceCost = InPlaceCost()
 
     def form(self, layer: Layer) -> RequantizationForm:
@@ -226,9 +232,9 @@ class StripKernel(BandKernel):
 
     def _cycles_in_place(self, layer: WeightedLayer, tile: Tile, cores: int) -> float:
         cost, stride, channels = self.in_place, layer.shape.stride_width, tile.output_channels
-        bands, rows, compared = cost.bands.cut(channels, 1, tile.output_width, tile.output_height, cores)
-        if channels % cores == 0:
-            bands, rows, compared = 1, tile.output_height, 0
+        bands, rows = 1, tile.output_height
+        if channels % cores != 0:
+            bands, rows, _ = cost.bands.cut(channels, 1, tile.output_width, rows, cores)
         inside = tile.output_width - (4 if stride == 1 else 2 * (layer.shape.pad_left + _behind(layer)))
         edges = 2 if stride == 1 else layer.shape.pad_left + _behind(layer)
         strips = edges + max(0, -(-inside // 2))
@@ -237,8 +243,9 @@ class StripKernel(BandKernel):
         per_row = 2 * (cost.output[stride - 1] + clamped)
         units = -(-channels * bands // cores)
         work = cost.channel + phases * cost.phase + strips * (cost.strip + rows * per_row)
-        narrow = self.taps * units / 4 if layer.weight_bits < 8 else 0.0
-        return cost.call + self.compare * compared + units * work + narrow
+        narrow = layer.weight_bits < 8
+        call = cost.call + cost.banded * (bands > 1) + cost.narrow * narrow
+        return call + units * (work + cost.taps * narrow)
 
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
         """Cycles per unit and per output element beyond the plain kind."""
@@ -277,7 +284,7 @@ class ColumnKernel(BandKernel):
     column: tuple[float, float] = (19, 11.4)
     quad: float = 54
     quad_row: tuple[float, float] = (20, 12.3)
-    output: tuple[float, float] = (16.1, 19.85)
+    output: tuple[float, float] = (15.15, 18.9)
     general: float = 2.14
     inserted: float = 2.15
 

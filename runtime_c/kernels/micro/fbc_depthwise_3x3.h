@@ -136,7 +136,7 @@ typedef struct {
 FBC_INLINE void fbc_prepare_filters(const fbc_conv_args *args, uint32_t channel, fbc_depthwise_core *core) {
     const uint32_t *rows = (const uint32_t *)args->weights + 3u * channel * args->weight_bits / 8u;
     if (args->weight_bits != 8u) {
-        fbc_widen_filters(rows, args->weight_bits, core->filters);
+        fbc_widen_filters(rows, args->weight_bits, 1u, core->filters);
         rows = core->filters;
     }
     core->pairs[0].filters = rows;

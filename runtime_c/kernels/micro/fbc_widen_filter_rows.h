@@ -23,10 +23,10 @@ FBC_INLINE uint32_t fbc_signed_lanes(uint32_t word, uint32_t bits) {
 #endif
 }
 
-/* The rows of the filters of four channels, a word each: three taps and a zero. */
-static __attribute__((noinline)) void fbc_widen_filters(const uint32_t *stored, uint32_t bits,
-                                                        uint32_t rows[FBC_FILTER_ROWS]) {
-    const uint32_t *const end = rows + FBC_FILTER_ROWS;
+/* The rows of the filters of `groups` of four channels, a word each: three taps and a zero. */
+static __attribute__((noinline)) void fbc_widen_filters(const uint32_t *stored, uint32_t bits, uint32_t groups,
+                                                        uint32_t *rows) {
+    const uint32_t *const end = rows + groups * FBC_FILTER_ROWS;
     if (bits == 4u) {
         for (; rows < end; rows += 2, stored++) {
             rows[0] = fbc_signed_lanes(*stored << 4, 4u);
