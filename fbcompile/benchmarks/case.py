@@ -109,10 +109,10 @@ class Case:
         """Unique description."""
         return self.spec.name
 
-    def runs_with(self, kernel: Kernel) -> bool:
-        """True if the kernel knows the layouts of the case."""
-        takes = kernel.takes_channel_first or not self.layer.inputs[0].channel_first
-        return takes and (kernel.writes_channel_first or not self.layer.output.channel_first)
+    @property
+    def channel_first(self) -> bool:
+        """True if a tensor is, which few kernels know."""
+        return self.layer.inputs[0].channel_first or self.layer.output.channel_first
 
 
 def _sign(signed: bool | None) -> str:

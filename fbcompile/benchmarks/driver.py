@@ -14,7 +14,7 @@ import numpy as np
 import fbcompile
 from fbcompile.benchmarks.case import Case, whole_tile
 from fbcompile.benchmarks.encoding import L1_BYTES, Result, decode_results, encode_cases, expected_output
-from fbcompile.errors import InternalError
+from fbcompile.errors import InternalError, UnsupportedModelError
 from fbcompile.lowering.kernels import Kernel, choose_kernel
 from fbcompile.lowering.kernels.choose import CANDIDATES
 from fbcompile.lowering.packing import unpack_tensor
@@ -155,9 +155,13 @@ class Runner:
         return decode_results(results.read_bytes(), len(cases))
 
     def chosen(self, case: Case) -> Kernel | None:
-        """The kernel that computes a case on this target, or None if it does not know the case's layouts."""
-        kernel = choose_kernel(case.layer, self.target)
-        return kernel if case.runs_with(kernel) else None
+        """The kernel that computes a case on this target, or None if none knows the case's layouts."""
+        try:
+            return choose_kernel(case.layer, self.target)
+        except UnsupportedModelError:
+            if case.channel_first:
+                return None
+            raise
 
     def problems(self, plan: Sequence[Case]) -> list[str]:
         """Runs the cases that the plan has for this number of cores; what is wrong, in words."""

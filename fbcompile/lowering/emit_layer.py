@@ -31,7 +31,7 @@ def tensor_comment(tensor: Tensor) -> str:
 
 
 def _pixel_step(tensor: Tensor) -> int:
-    """Bytes from a pixel to the next one of its row; elements of planes that are tiled are whole bytes."""
+    """Bytes from a pixel to the next one of its row; 0 if these are parts of a byte."""
     return tensor.bits // 8 if tensor.channel_first else tensor.pixel_bytes
 
 
@@ -92,6 +92,7 @@ def _limits(layer: Layer, kernel: Kernel) -> dict[str, int | str]:
         "form": f"FBC_FORM_{kernel.form(layer).name}",
         "input_channel_first": int(kernel.takes_channel_first),
         "output_channel_first": int(kernel.writes_channel_first),
+        "in_place": int(kernel.whole_rows),
         "depthwise": int(kernel.reads_one_channel),
         "channel_block": kernel.channel_block,
         "layer_channels": layer.output.channels,

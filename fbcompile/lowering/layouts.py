@@ -1,8 +1,9 @@
 """Layouts: which tensors between two layers are channel-first in L2, and not HWC.
 
-A depthwise kernel sorts an HWC tile into planes before it computes; of a channel-first one it only copies
-rows. A tensor becomes channel-first if the kernel of its producer writes that, the kernel of its only reader
-takes it, and both layers, tiled anew with it, are predicted to take fewer cycles together.
+A depthwise kernel sorts an HWC tile into planes before it computes; channel-first ones it reads in place, or
+copies their rows. A tensor becomes channel-first if the kernel of its producer writes that, there is a kernel
+for its only reader that takes it, and both layers, tiled anew with it, are predicted to take fewer cycles
+together.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from fbcompile.errors import UnsupportedModelError
+from fbcompile.lowering.kernels import Kernel, choose_kernel, fuse_kernels
 from fbcompile.lowering.layer_plan import LayerPlan, LayoutChoice, pack_weight_blocks
-from fbcompile.lowering.network import Network, with_channel_first
+from fbcompile.lowering.network import FusedLayer, Layer, Network, with_channel_first
 from fbcompile.lowering.tiling import tile_layer
 from fbcompile.targets.target import Target
 
@@ -34,7 +37,7 @@ def choose_layouts(
     for reader, layer in enumerate(network.layers):
         producer = producers.get(layer.inputs[0].name)
         before = [chosen[reader]] if producer is None else [chosen[producer], chosen[reader]]
-        obstacle = _obstacle(network, before)
+        obstacle = _obstacle(network, before, target)
         if obstacle or producer is None:
             chosen[reader] = dataclasses.replace(chosen[reader], layout=LayoutChoice(False, 0.0, obstacle))
             continue
@@ -47,12 +50,13 @@ def choose_layouts(
     return dataclasses.replace(network, layers=tuple(plan.layer for plan in chosen)), chosen
 
 
-def _obstacle(network: Network, plans: Sequence[LayerPlan]) -> str:
+def _obstacle(network: Network, plans: Sequence[LayerPlan], target: Target) -> str:
     """Why the tensor between producer and reader cannot be channel-first; empty if it can.
 
     Args:
         network: All layers.
         plans: Of the producer, if a layer produces the tensor, and of the reader.
+        target: The machine.
     """
     producer, reader = plans[0], plans[-1]
     tensor = reader.layer.inputs[0]
@@ -62,19 +66,36 @@ def _obstacle(network: Network, plans: Sequence[LayerPlan]) -> str:
         return "it is the network's output"
     if network.readers(tensor.name) != 1:
         return "several layers read it"
-    if tensor.bits != 8:
-        return f"it has {tensor.bits} bits"
-    if not reader.kernel.takes_channel_first:
-        return f"{reader.kernel.function} reads HWC"
+    if tensor.width * tensor.bits % 8 != 0:
+        return f"{tensor.width} elements of {tensor.bits} bits are no whole bytes"
     if not producer.kernel.writes_channel_first:
         return f"{producer.kernel.function} writes HWC"
+    if not _has_kernel(with_channel_first(reader.layer, [tensor.name]), target):
+        return f"{reader.kernel.function} reads HWC"
     return ""
 
 
 def _with_channel_first(plan: LayerPlan, tensor: str, target: Target) -> LayerPlan:
     """The plan of the layer with one of its tensors channel-first."""
     layer = with_channel_first(plan.layer, [tensor])
-    tiling = tile_layer(layer, plan.kernel, target)
-    weights = pack_weight_blocks(layer, plan.kernel, tiling)
+    kernel = _choose_kernel(layer, target)
+    tiling = tile_layer(layer, kernel, target)
+    weights = pack_weight_blocks(layer, kernel, tiling)
     spares = plan.spares + plan.tiling.cycles.total - tiling.cycles.total
-    return dataclasses.replace(plan, layer=layer, tiling=tiling, weights=weights, spares=spares)
+    return dataclasses.replace(
+        plan, layer=layer, kernel=kernel, tiling=tiling, weights=weights, spares=spares
+    )
+
+
+def _choose_kernel(layer: Layer, target: Target) -> Kernel:
+    if isinstance(layer, FusedLayer):
+        return fuse_kernels(choose_kernel(layer.first, target), choose_kernel(layer.second, target))
+    return choose_kernel(layer, target)
+
+
+def _has_kernel(layer: Layer, target: Target) -> bool:
+    try:
+        _choose_kernel(layer, target)
+    except UnsupportedModelError:
+        return False
+    return True

@@ -129,6 +129,7 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
     * ``depthwise``: [C][Kh·Kw lanes, whole bytes].
     * ``filter_rows``: [C][Kh rows of three taps and a zero]; of weights below 8 bits a stored word holds
       the next 8 / bits rows, one in the lowest bits of each byte, the next one above it.
+    * ``plane_rows``: [C][Kh rows of three taps and a zero].
     * ``blocked4``: groups of four output channels; a group has word 0 of its channels, then word 1, and so
       on (mac&load: word 1 before word 0). A channel's lanes have the order of the columns in
       ``runtime_c/kernels/common/fbc_blocked_plan.h``.
@@ -149,6 +150,8 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
         return pack_lanes(layer.weights.reshape(layer.weights.shape[0], -1), layer.weight_bits).tobytes()
     if kernel.weight_layout == "filter_rows":
         return _pack_filter_rows(layer)
+    if kernel.weight_layout == "plane_rows":
+        return pack_lanes(_filter_rows(layer).reshape(len(layer.weights), -1), layer.weight_bits).tobytes()
     if isinstance(kernel, BlockedKernel):
         return _pack_blocked(layer, kernel)
     raise InternalError(
@@ -158,10 +161,13 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
     )
 
 
-def _pack_filter_rows(layer: WeightedLayer) -> bytes:
+def _filter_rows(layer: WeightedLayer) -> IntegerArray:
     rows = layer.weights.reshape(-1, layer.weights.shape[-1])
-    rows = np.pad(rows, ((0, 0), (0, ROW_TAPS - rows.shape[1])))
-    words = rows.reshape(-1, 8 // layer.weight_bits, ROW_TAPS)
+    return np.pad(rows, ((0, 0), (0, ROW_TAPS - rows.shape[1])))
+
+
+def _pack_filter_rows(layer: WeightedLayer) -> bytes:
+    words = _filter_rows(layer).reshape(-1, 8 // layer.weight_bits, ROW_TAPS)
     return pack_lanes(np.swapaxes(words, 1, 2).reshape(len(words), -1), layer.weight_bits).tobytes()
 
 

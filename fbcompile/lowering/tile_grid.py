@@ -77,7 +77,7 @@ def tiling_grid(
         stream_bytes: Only tilings that load every weight once, and whose blocks have at most so many bytes
             (the smallest blocks if all have more).
     """
-    columns = _column_sizes(geometry, all_columns)
+    columns = _column_sizes(geometry, kernel, all_columns)
     channels = _channel_sizes(layer, kernel, geometry, granule, stream_bytes)
     stationary, bufferings = _loop_orders(kernel, stream_bytes is not None), _bufferings(kernel)
     rows = balanced_sizes(geometry.rows.output_size, aligned=(2, 4)) if geometry.splits_rows else [1]
@@ -125,9 +125,11 @@ def balanced_sizes(total: int, granule: int = 1, *, aligned: tuple[int, ...] = (
     return sorted(sizes, reverse=True)
 
 
-def _column_sizes(geometry: LayerGeometry, all_columns: bool) -> list[int]:
+def _column_sizes(geometry: LayerGeometry, kernel: Kernel, all_columns: bool) -> list[int]:
     total = geometry.columns.output_size
-    if not geometry.splits_rows:
+    tensors = (*geometry.inputs, geometry.output)
+    part_of_byte = any(tensor.channel_first and tensor.bits < 8 for tensor in tensors)
+    if not geometry.splits_rows or kernel.whole_rows or part_of_byte:
         return [total]
     return (
         balanced_sizes(total)

@@ -105,7 +105,7 @@ void fbc_average_pool_words(void *arguments) {
     const uint32_t pixels = (uint32_t)copy.input_height * copy.input_width;
     const pool now = {&copy,
                       fbc_get_block_parameters(parameters, 0u),
-                      {parameters->scale[0].multiplier - 1, parameters->clamped ? parameters->scale[0].clamp : INT32_MAX},
+                      {parameters->scale[0].multiplier, parameters->clamped ? parameters->scale[0].clamp : INT32_MAX},
                       ((const int32_t *)parameters->addend)[0],
                       pixels,
                       fbc_lane_bytes(copy.channels, bits),

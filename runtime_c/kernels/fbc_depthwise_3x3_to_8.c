@@ -1,21 +1,14 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* Depthwise convolution 3x3 with 8-bit outputs. */
 #include "micro/fbc_depthwise_3x3.h"
-#include "micro/fbc_depthwise_in_place.h"
 
 FBC_DEPTHWISE_ALL_STRIPS(FOLDED, 8)
-FBC_IN_PLACE_ALL
 
 void fbc_depthwise_3x3_to_8(void *arguments) {
     static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(FOLDED, 8, 8);
-    static fbc_channels_table channels = FBC_IN_PLACE_TABLE;
-    if (fbc_depthwise_reads_in_place(arguments)) {
-        fbc_depthwise_in_place(arguments, &channels);
-    } else {
-        fbc_depthwise_3x3(arguments, &strips);
-    }
+    fbc_depthwise_3x3(arguments, &strips);
 }
 
 uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args) {
-    return fbc_depthwise_reads_in_place(args) ? 0u : fbc_depthwise_scratch_bytes(args, &fbc_strip_costs);
+    return fbc_depthwise_scratch_bytes(args, &fbc_strip_costs);
 }

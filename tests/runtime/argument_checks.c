@@ -18,6 +18,7 @@ static const fbc_kernel_limits limits = {
     .form = FBC_FORM_OWN,
     .input_channel_first = 0,
     .output_channel_first = 0,
+    .in_place = 0,
     .depthwise = 0,
     .channel_block = 4,
     .layer_channels = 10,

@@ -35,7 +35,7 @@ class Candidate:
 
     def accepts(self, layer: Layer, isa: str) -> bool:
         """True if the kernel computes ``layer`` and is meant for ``isa``."""
-        fits = isa in self.isas and _widths_fit(self.kernel, layer)
+        fits = isa in self.isas and _widths_fit(self.kernel, layer) and _layouts_fit(self.kernel, layer)
         return fits and all(holds(layer) for holds in self.predicates)
 
 
@@ -47,6 +47,11 @@ def _widths_fit(kernel: Kernel, layer: Layer) -> bool:
     if not isinstance(layer, WeightedLayer):
         return True
     return layer.weight_bits in kernel.weight_widths and (kernel.wide or not layer.requantization.wide)
+
+
+def _layouts_fit(kernel: Kernel, layer: Layer) -> bool:
+    takes = kernel.takes_channel_first or not any(tensor.channel_first for tensor in layer.inputs)
+    return takes and (kernel.writes_channel_first or not layer.output.channel_first)
 
 
 def narrow_output(layer: Layer) -> bool:

@@ -103,47 +103,12 @@ class BandKernel(Kernel):
     band_costs: BandCosts = BandCosts(0, 0, 0, 0)
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
-        """Planes of each core, and a word between the cores, unless the tile is read in place."""
-        if self.reads_in_place(layer, tile):
-            return 0
+        """Planes of each core, and a word between the cores."""
         cut = self._cut(layer, tile, cores)
         return cores * (16 * cut.quads * cut.input_rows + 4)
 
-    def reads_in_place(self, layer: Layer, tile: Tile) -> bool:
-        """True if strips go down the tile's own planes."""
-        return False
-
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
         return Bands.of(tile, self.band_costs, layer.shape.stride_height, cores)
-
-
-@dataclasses.dataclass(frozen=True)
-class InPlaceCost:
-    """Cycles of the 3x3 depthwise convolution that reads channel-first tiles in place.
-
-    Attributes:
-        bands: How it weighs numbers of bands.
-        call: Per call.
-        banded: More per call, if there are several bands.
-        narrow: More per call, if weights have less than 8 bits.
-        taps: Likewise per channel and band.
-        channel: Per channel and band.
-        phase: Per phase of strips in a channel and band.
-        strip: Per strip of two output columns.
-        output: Per output element, by stride.
-        clamped: More per output element, if sums are clamped.
-    """
-
-    bands: BandCosts = BandCosts(kernel=3, pixel=8, column=7, unit=100)
-    call: float = 1150
-    banded: float = 600
-    narrow: float = 75
-    taps: float = 26
-    channel: float = 35
-    phase: float = 21
-    strip: float = 14
-    output: tuple[float, float] = (7.8, 10.75)
-    clamped: float = 1.17
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +131,6 @@ class StripKernel(BandKernel):
         clamped: Likewise if sums are clamped.
         general: More per output element, if outputs are not clipped to all unsigned numbers of their width.
         halves: More per unit, and per output element, if outputs have 2 bits.
-        in_place: Of tiles that are read in place.
     """
 
     compare: float = 85
@@ -183,37 +147,14 @@ class StripKernel(BandKernel):
     clamped: tuple[float, float] = (155, 3.1)
     general: float = 7.3
     halves: tuple[float, float] = (80, 0.57)
-    in_place: InPlaceCost = InPlaceCost()
 
     def form(self, layer: Layer) -> RequantizationForm:
         """Folded where that is faster."""
-        if layer.inputs[0].channel_first and layer.output.bits == 8:
-            return RequantizationForm.LESS_ONE
         folded = fold_requantization(weighted(layer).requantization, layer.output.bits)
         return RequantizationForm.LESS_ONE if folded is None else RequantizationForm.FOLDED
 
-    def reads_in_place(self, layer: Layer, tile: Tile) -> bool:
-        """Of channel-first tiles to 8 bits, those with whole rows that have a column of padding at most.
-
-        The C side is ``fbc_depthwise_reads_in_place``.
-        """
-        shape, source, given = layer.shape, layer.inputs[0], weighted(layer).requantization
-        behind = _behind(weighted(layer))
-        return (
-            tile.input_channel_first
-            and layer.output.bits == 8
-            and (given.low, given.high, given.wide) == (0, 255, False)
-            and source.width >= 4
-            and (tile.input_width, tile.output_width) == (source.width, layer.output.width)
-            and max(shape.pad_top, shape.pad_bottom, shape.pad_left) <= 1
-            and behind in (0, 1)
-            and shape.pad_left + behind + shape.stride_width >= 3
-        )
-
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
-        if self.reads_in_place(layer, tile):
-            return self._cycles_in_place(weighted(layer), tile, cores)
         cut, first = self._cut(layer, tile, cores), tile.input_channel_first
         more_per_unit, more_per_output = self._requantization(weighted(layer))
         narrow, halves = weighted(layer).weight_bits < 8, layer.output.bits == 2
@@ -229,23 +170,6 @@ class StripKernel(BandKernel):
             + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
         return call + -(-cut.groups * cut.bands // cores) * work
-
-    def _cycles_in_place(self, layer: WeightedLayer, tile: Tile, cores: int) -> float:
-        cost, stride, channels = self.in_place, layer.shape.stride_width, tile.output_channels
-        bands, rows = 1, tile.output_height
-        if channels % cores != 0:
-            bands, rows, _ = cost.bands.cut(channels, 1, tile.output_width, rows, cores)
-        inside = tile.output_width - (4 if stride == 1 else 2 * (layer.shape.pad_left + _behind(layer)))
-        edges = 2 if stride == 1 else layer.shape.pad_left + _behind(layer)
-        strips = edges + max(0, -(-inside // 2))
-        phases = edges + (inside > 0)
-        clamped = cost.clamped if layer.requantization.clamp is not None else 0.0
-        per_row = 2 * (cost.output[stride - 1] + clamped)
-        units = -(-channels * bands // cores)
-        work = cost.channel + phases * cost.phase + strips * (cost.strip + rows * per_row)
-        narrow = layer.weight_bits < 8
-        call = cost.call + cost.banded * (bands > 1) + cost.narrow * narrow
-        return call + units * (work + cost.taps * narrow)
 
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
         """Cycles per unit and per output element beyond the plain kind."""
@@ -311,12 +235,6 @@ class ColumnKernel(BandKernel):
         comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
         call = self.cost.call + comparing + self.begin * (narrow_taps + narrow_outputs)
         return call + -(-cut.groups * cut.bands // cores) * work
-
-
-def _behind(layer: WeightedLayer) -> int:
-    """Columns of the last window behind the tensor."""
-    shape = layer.shape
-    return (layer.output.width - 1) * shape.stride_width + 3 - shape.pad_left - layer.inputs[0].width
 
 
 def _padding_below_kernel(layer: Layer) -> bool:

@@ -71,6 +71,7 @@ def fuse_kernels(first: Kernel, second: Kernel) -> FusedKernel:
     """The kernel of a layer fused of two."""
     values = {field.name: getattr(second, field.name) for field in dataclasses.fields(Kernel)}
     values["takes_channel_first"] = first.takes_channel_first
+    values["whole_rows"] = first.whole_rows or second.whole_rows
     return FusedKernel(**values, first=first, second=second)
 
 

@@ -86,6 +86,7 @@ class Kernel:
             (kernels hold no barrier); empty if there is none.
         takes_channel_first: It also reads a channel-first input tile.
         writes_channel_first: It also writes a channel-first output tile.
+        whole_rows: Tiles have the rows of the layer.
         activation_widths: Bits of activations that it reads.
         weight_widths: Bits of weights that it reads.
         output_widths: Bits of outputs that it writes.
@@ -101,6 +102,7 @@ class Kernel:
     prepare: str = ""
     takes_channel_first: bool = False
     writes_channel_first: bool = False
+    whole_rows: bool = False
     activation_widths: tuple[int, ...] = WIDTHS
     weight_widths: tuple[int, ...] = WIDTHS
     output_widths: tuple[int, ...] = OUTPUT_WIDTHS
@@ -109,7 +111,7 @@ class Kernel:
     @property
     def reads_one_channel(self) -> bool:
         """Every output channel reads the input channel of its number."""
-        return self.weight_layout in ("depthwise", "filter_rows")
+        return self.weight_layout in ("depthwise", "filter_rows", "plane_rows")
 
     @property
     def functions(self) -> tuple[str, ...]:

@@ -54,7 +54,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
                                     fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
     uint8_t *output = run->output;
     for (uint32_t quad = 0; quad < run->quads; quad++) {
-        fbc_block_parameters block = {run->scales, run->addends, run->low, run->high, run->shift};
+        fbc_block_parameters block = {run->scales, run->addends, run->low,
+                                      run->high,   run->shift,   kind <= FBC_SHORT_SIGNED};
         const uint8_t *weights = run->weights;
         for (uint32_t group = 0; group < run->groups; group++) {
             int32_t sums[4][4];

@@ -1,197 +1,45 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Depthwise convolution 3x3, stride 1 or 2, of channel-first activations to 8-bit outputs, without scratch.
- *
- * The work is cut into units: a band of output rows of one channel. Each core takes a run of units. */
+/* What the 3x3 depthwise convolutions that read planes in place share: bands of output rows, and where columns and rows
+ * of padding are. */
 #ifndef FBC_DEPTHWISE_IN_PLACE_H
 #define FBC_DEPTHWISE_IN_PLACE_H
 
+#include "common/fbc_in_place.h"
 #include "micro/fbc_depthwise_bands.h"
-#include "micro/fbc_depthwise_channels.h"
-#include "micro/fbc_widen_filter_rows.h"
 
-/* A unit costs about eight cycles per output, fourteen per strip of two columns, and what it costs by itself. */
-static const fbc_band_costs fbc_in_place_costs = {.kernel = 3, .pixel = 8, .column = 7, .unit = 100};
-
-/* Rows or columns of the last window behind the tile. */
-FBC_INLINE int32_t fbc_window_behind(uint32_t output_size, uint32_t stride, uint32_t pad, uint32_t input_size) {
-    return (int32_t)((output_size - 1u) * stride + 3u - pad) - (int32_t)input_size;
-}
-
-/* Whole rows, a column of padding at most on each side and one at all, and clipped to all bytes.
- * The compiler's side is reads_in_place in fbcompile/lowering/kernels/depthwise.py; a test compares the two. */
-FBC_INLINE uint32_t fbc_depthwise_reads_in_place(const fbc_conv_args *args) {
-    const uint32_t left = args->pad_left, stride = args->stride_width;
-    const int32_t right = fbc_window_behind(args->output_width, stride, left, args->input_width);
-    const int32_t below =
-        fbc_window_behind(args->output_height, args->stride_height, args->pad_top, args->input_height);
-    const uint32_t columns = left <= 1u && right >= 0 && right <= 1 && left + (uint32_t)right + stride >= 3u;
-    const fbc_requantization *parameters = &args->requantization;
-    return args->input_channel_first && args->input_width >= 4u && columns && args->pad_top <= 1u && below <= 1 &&
-           args->output_bits == 8u && parameters->form == FBC_FORM_LESS_ONE && parameters->low == 0 &&
-           parameters->high == 255;
-}
-
-/* Where a phase begins: the column of its first word and its first output; and what it leaves behind. */
+/* Output rows of a tile, and the input rows that they read. A row loop computes all but the last, in rounds of three
+ * rows (stride 2: two), the first of which may be shorter. */
 typedef struct {
-    fbc_channel_phase *next;
-    uint32_t input_column;
-    uint32_t output_column;
-} fbc_phase_end;
+    uint32_t rows;
+    uint32_t first;  /* input row */
+    uint32_t above;  /* the first window's first row is above the tile */
+    uint32_t below;  /* the last window's last row is below the tile */
+    uint32_t read;   /* input rows */
+    uint32_t rounds; /* of the row loop */
+    uint32_t entry;  /* the way into it: 0 past it, else the rows of its first round */
+} fbc_plane_band;
 
-FBC_INLINE void fbc_add_phase(fbc_phase_end *end, const fbc_channel_run *run, uint32_t stride, fbc_channel_phase phase,
-                              uint32_t input_column, uint32_t output_column) {
-    if (phase.strips == 0u) {
-        return;
-    }
-    phase.input_step = input_column - end->input_column;
-    phase.output_step = (output_column - end->output_column) * run->pixel_bytes;
-    *end->next++ = phase;
-    end->input_column = input_column + 2u * stride * phase.strips;
-    end->output_column = output_column + 2u * phase.strips;
-}
-
-/* Stride 1: two outputs at each edge, the rest inside; of an odd number of columns, the second is computed twice. */
-FBC_INLINE void fbc_prepare_phases_1(const fbc_conv_args *args, fbc_channel_run *run) {
-    const uint32_t width = args->input_width, inside = (width - 3u) >> 1, from = width - 2u - 2u * inside;
-    fbc_phase_end end = {run->phases, 0u, 0u};
-    const fbc_channel_phase left = {.strips = 1, .left = FBC_TAPS_FROM_SECOND, .right = FBC_TAPS_AT_0};
-    const fbc_channel_phase middle = {.strips = inside, .left = FBC_TAPS_AT_0, .right = FBC_TAPS_AT_1};
-    const fbc_channel_phase right = {.strips = 1, .left = FBC_TAPS_AT_1, .right = FBC_TAPS_AT_2};
-    fbc_add_phase(&end, run, 1u, left, 0u, 0u);
-    fbc_add_phase(&end, run, 1u, middle, from - 1u, from);
-    fbc_add_phase(&end, run, 1u, right, width - 4u, width - 2u);
-    end.next->strips = 0;
-}
-
-/* Stride 2: two outputs at an edge with a column of padding have one word; the rest inside, one of them twice if need
- * be. */
-FBC_INLINE void fbc_prepare_phases_2(const fbc_conv_args *args, fbc_channel_run *run) {
-    const uint32_t width = args->input_width, outputs = args->output_width, before = args->pad_left;
-    const uint32_t behind = (uint32_t)fbc_window_behind(outputs, 2u, before, width);
-    const uint32_t edges = 2u * before + 2u * behind, inside = outputs > edges ? (outputs - edges + 1u) >> 1 : 0u;
-    const uint32_t from = before != 0u ? outputs - 2u * behind - 2u * inside : 0u;
-    const uint32_t taps = before != 0u ? FBC_TAPS_AT_1 : FBC_TAPS_AT_0;
-    fbc_phase_end end = {run->phases, 0u, 0u};
-    const fbc_channel_phase left = {.strips = before, .left = FBC_TAPS_FROM_SECOND, .right = FBC_TAPS_AT_1};
-    const fbc_channel_phase middle = {.strips = inside, .left = taps, .right = taps, .apart = 2};
-    const fbc_channel_phase right = {.strips = behind, .left = FBC_TAPS_AT_0, .right = FBC_TAPS_AT_2};
-    fbc_add_phase(&end, run, 2u, left, 0u, 0u);
-    fbc_add_phase(&end, run, 2u, middle, 2u * (from - before), from);
-    fbc_add_phase(&end, run, 2u, right, width - 4u, outputs - 2u);
-    end.next->strips = 0;
-}
-
-/* What does not depend on channels and bands. */
-FBC_INLINE void fbc_prepare_channel_run(const fbc_conv_args *args, fbc_channel_run *run) {
-    run->plane_bytes = (uint32_t)args->input_height * args->input_width;
-    run->pixel_bytes = args->output_channels;
-    run->row_rest = (args->output_width - 1u) * run->pixel_bytes;
-    run->shift = args->requantization.shift;
-    run->row_bytes = args->input_width;
-    if (args->stride_width == 1u) {
-        fbc_prepare_phases_1(args, run);
-    } else {
-        fbc_prepare_phases_2(args, run);
-    }
-}
-
-/* Output rows [row, row + rows); returns the first input row that they read. */
-FBC_INLINE uint32_t fbc_begin_channel_band(const fbc_conv_args *args, uint32_t row, uint32_t rows,
-                                           fbc_channel_run *run) {
-    const uint32_t stride = args->stride_height, looped = rows - 1u, width = args->input_width;
-    const uint32_t steps = stride == 1u ? FBC_CHANNEL_STEPS_1 : FBC_CHANNEL_STEPS_2;
+FBC_INLINE fbc_plane_band fbc_band_of_rows(const fbc_conv_args *args, uint32_t row, uint32_t rows) {
+    const uint32_t stride = args->stride_height, looped = rows - 1u, steps = stride == 1u ? 3u : 2u;
     const uint32_t above = row == 0u ? args->pad_top : 0u;
-    const uint32_t first = row * stride - args->pad_top + above;
-    const int32_t below = fbc_window_behind(row + rows, stride, args->pad_top, args->input_height);
-    run->below = below > 0;
-    run->rounds = stride == 1u ? fbc_third(looped + 2u) : (looped + 1u) >> 1;
-    const uint32_t rest = looped + steps - run->rounds * steps; /* rows of the first round; `steps` if there is none */
-    run->entry = (looped == 0u ? 0u : rest) * (stride == 1u ? FBC_CHANNEL_ENTRY_1 : FBC_CHANNEL_ENTRY_2);
-    run->first_mask = above - 1u;
-    run->first_step = above != 0u ? 0u : width;
-    const uint32_t read = 3u + looped * stride - above - run->below; /* rows */
-    run->input_next = 2u * args->stride_width - read * width;
-    run->output_next = 2u * run->pixel_bytes - rows * (run->pixel_bytes + run->row_rest);
-    run->output_rows = rows;
-    return first;
+    const uint32_t below = fbc_window_behind(row + rows, stride, args->pad_top, args->input_height) > 0;
+    const uint32_t rounds = stride == 1u ? fbc_third(looped + 2u) : (looped + 1u) >> 1;
+    const fbc_plane_band band = {
+        .rows = rows,
+        .first = row * stride - args->pad_top + above,
+        .above = above,
+        .below = below,
+        .read = 3u + looped * stride - above - below,
+        .rounds = rounds,
+        .entry = looped == 0u ? 0u : looped + steps - rounds * steps,
+    };
+    return band;
 }
 
-typedef void (*fbc_channels_function)(fbc_channel_run *run);
-
-/* By sign of the activations, stride, whether sums are clamped. */
-typedef const fbc_channels_function fbc_channels_table[2][2][2];
-
-enum { FBC_WIDENED_GROUPS = 4 };
-
-/* Channels [channel, channel + count) of a band. Narrow weights are widened some groups of four channels at once. */
-FBC_INLINE void fbc_depthwise_channels(const fbc_conv_args *args, fbc_channels_function function, uint32_t channel,
-                                       uint32_t count, const uint8_t *input, uint8_t *output, fbc_channel_run *run) {
-    const uint32_t bits = args->weight_bits, end = channel + count;
-    uint32_t widened[FBC_WIDENED_GROUPS * FBC_FILTER_ROWS];
-    while (channel < end) {
-        const uint32_t group = channel & ~3u, most = bits == 8u ? end : group + 4u * FBC_WIDENED_GROUPS;
-        const uint32_t *filters = (const uint32_t *)args->weights + 3u * channel;
-        if (bits != 8u) {
-            const uint32_t groups = (end - group + 3u) >> 2;
-            fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits,
-                              groups < FBC_WIDENED_GROUPS ? groups : FBC_WIDENED_GROUPS, widened);
-            filters = widened + 3u * (channel - group);
-        }
-        run->filters = filters;
-        run->scales = args->requantization.scale + channel;
-        run->addends = (const int32_t *)args->requantization.addend + channel;
-        run->plane = input + channel * run->plane_bytes;
-        run->output = output + channel;
-        run->channels = (most < end ? most : end) - channel;
-        channel += run->channels;
-        function(run);
-    }
+/* The bands of all units: one if the cores can share `groups` evenly. Returns the rows of a band. */
+FBC_INLINE uint32_t fbc_rows_of_bands(const fbc_conv_args *args, const fbc_band_costs *costs, uint32_t groups) {
+    return fbc_cores_divide(groups) ? args->output_height
+                                    : fbc_balance_bands(costs, groups, 1u, args->output_width, args->output_height);
 }
-
-FBC_INLINE void fbc_depthwise_in_place(const fbc_conv_args *args, fbc_channels_table *table) {
-    const uint32_t channels = args->output_channels, height = args->output_height;
-    const uint32_t clamped = args->requantization.clamped != 0u;
-    const fbc_channels_function function = (*table)[args->activation_signed != 0u][args->stride_height - 1u][clamped];
-    uint32_t band_rows = height, bands = 1;
-    if (!fbc_cores_divide(channels)) {
-        band_rows = fbc_balance_bands(&fbc_in_place_costs, channels, 1u, args->output_width, height);
-        bands = (height + band_rows - 1u) / band_rows;
-    }
-    fbc_range units = fbc_core_range(channels * bands); /* by bands */
-    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
-    struct {
-        fbc_channel_run first;
-        uint32_t more[14];
-    } room;
-    fbc_channel_run *run = (fbc_channel_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_prepare_channel_run(args, run);
-    while (units.begin < units.end) {
-        const uint32_t band = bands == 1u ? 0u : units.begin / channels, row = band * band_rows;
-        const uint32_t channel = units.begin - band * channels, left = channels - channel;
-        const uint32_t count = units.end - units.begin < left ? units.end - units.begin : left;
-        const uint32_t rows = height - row < band_rows ? height - row : band_rows;
-        const uint32_t first = fbc_begin_channel_band(args, row, rows, run);
-        const uint8_t *input = (const uint8_t *)args->input + first * run->row_bytes;
-        uint8_t *output = (uint8_t *)args->output + row * (run->pixel_bytes + run->row_rest);
-        fbc_depthwise_channels(args, function, channel, count, input, output, run);
-        units.begin += count;
-    }
-}
-
-#define FBC_IN_PLACE_STRIDES(is_signed, kind) \
-    FBC_DEFINE_CHANNELS(is_signed, 1, kind) \
-    FBC_DEFINE_CHANNELS(is_signed, 2, kind)
-#define FBC_IN_PLACE_ALL \
-    FBC_IN_PLACE_STRIDES(0, PLAIN) \
-    FBC_IN_PLACE_STRIDES(0, CLAMPED) \
-    FBC_IN_PLACE_STRIDES(1, PLAIN) \
-    FBC_IN_PLACE_STRIDES(1, CLAMPED)
-#define FBC_IN_PLACE_KINDS(is_signed, stride) \
-    {fbc_channels_##is_signed##_##stride##_PLAIN, fbc_channels_##is_signed##_##stride##_CLAMPED}
-#define FBC_IN_PLACE_TABLE \
-    { \
-        {FBC_IN_PLACE_KINDS(0, 1), FBC_IN_PLACE_KINDS(0, 2)}, \
-        {FBC_IN_PLACE_KINDS(1, 1), FBC_IN_PLACE_KINDS(1, 2)}, \
-    }
 
 #endif

@@ -45,17 +45,19 @@ typedef struct {
     int32_t low;
     int32_t high;
     uint32_t shift;
+    int32_t less; /* 0 if multipliers are stored less one, else 1 */
 } fbc_block_parameters;
 
 FBC_INLINE fbc_block_parameters fbc_get_block_parameters(const fbc_requantization *parameters, uint32_t channel) {
-    const fbc_block_parameters block = {parameters->scale + channel, (const int32_t *)parameters->addend + channel,
-                                        parameters->low, parameters->high, parameters->shift};
+    const fbc_block_parameters block = {
+        parameters->scale + channel, (const int32_t *)parameters->addend + channel, parameters->low, parameters->high,
+        parameters->shift,           parameters->form != FBC_FORM_LESS_ONE};
     return block;
 }
 
-/* The scale is in the form "less one". */
 FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, uint32_t clamped, int32_t sum, fbc_scale scale,
                                       int32_t addend) {
+    const int32_t multiplier = scale.multiplier - block->less;
 #ifdef FBC_XPULPV2
     if (clamped) {
         __asm__(".insn r 0x33, 5, 0x0A, %0, %0, %1" : "+r"(sum) : "r"(scale.clamp));
@@ -63,11 +65,11 @@ FBC_INLINE int32_t fbc_requantize_sum(const fbc_block_parameters *block, uint32_
     __asm__(".insn r 0x33, 0, 0x21, %0, %0, %1\n .insn r 0x5B, 2, 0x20, %0, %2, %3\n" /* p.mac, p.addNr */
             ".insn r 0x33, 6, 0x02, %0, %0, %4\n .insn r 0x33, 4, 0x02, %0, %0, %5"   /* p.max, p.min */
             : "+&r"(sum)
-            : "r"(scale.multiplier), "r"(addend), "r"(block->shift), "r"(block->low), "r"(block->high));
+            : "r"(multiplier), "r"(addend), "r"(block->shift), "r"(block->low), "r"(block->high));
     return sum;
 #else
     const int32_t factor = clamped ? fbc_clamp(sum, -scale.clamp - 1, scale.clamp) : sum;
-    const int32_t product = fbc_multiply_less_one(factor, scale.multiplier);
+    const int32_t product = fbc_multiply_less_one(factor, multiplier);
     return fbc_clamp((product + addend) >> block->shift, block->low, block->high);
 #endif
 }

@@ -1,0 +1,179 @@
+"""Depthwise 3x3 kernels that read channel-first activations in place, without scratch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fbcompile.lowering.kernels.candidate import SIMD, Candidate, channels_in_fours, kernel_is_3x3, stride_1_or_2
+from fbcompile.lowering.kernels.depthwise import BandCosts
+from fbcompile.lowering.kernels.model import (
+    ROW_TAPS,
+    Cost,
+    Kernel,
+    Layer,
+    Tile,
+    is_depthwise,
+    kernel_size,
+    lane_bytes,
+    weighted,
+)
+from fbcompile.lowering.network import WeightedLayer
+from fbcompile.lowering.requantization_form import RequantizationForm, fold_requantization
+
+
+@dataclasses.dataclass(frozen=True)
+class InPlaceKernel(Kernel):
+    """A 3x3 depthwise convolution down strips of two columns of one channel, or of a pair of channels.
+
+    Strips come in phases: those inside, and those at each edge with a column of padding.
+
+    Attributes:
+        requantization: The form in which it takes requantizations.
+        channels_at_once: Channels of a strip.
+        channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
+        band_costs: How it weighs numbers of bands.
+        banded: More cycles per call, if there are several bands.
+        unit: Cycles per strip's channels and band.
+        phase: Cycles per phase of strips in them.
+        strip: Cycles per strip.
+        output: Cycles per output element, by stride.
+        clamped: More per output element, if sums are clamped.
+        narrow: More per call, if weights are narrower than activations.
+        taps: Likewise per strip's channels and band.
+    """
+
+    requantization: RequantizationForm = RequantizationForm.LESS_ONE
+    channels_at_once: int = 1
+    channels_of_unit: int = 1
+    band_costs: BandCosts = BandCosts(kernel=3, pixel=8, column=7, unit=100)
+    banded: float = 600
+    unit: float = 35
+    phase: float = 21
+    strip: float = 14
+    output: tuple[float, float] = (7.8, 10.75)
+    clamped: float = 1.17
+    narrow: float = 75
+    taps: float = 26
+
+    def form(self, layer: Layer) -> RequantizationForm:
+        """Always the same."""
+        return self.requantization
+
+    def weight_bytes(self, layer: Layer, output_channels: int) -> int:
+        """Rows of three taps and a zero, in whatever order."""
+        height, _ = kernel_size(weighted(layer))
+        return lane_bytes(output_channels * height * ROW_TAPS, weighted(layer).weight_bits)
+
+    def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Units of the slowest core."""
+        layer = weighted(layer)
+        units, bands, rows = tile.output_channels // self.channels_of_unit, 1, tile.output_height
+        if units % cores != 0:
+            bands, rows, _ = self.band_costs.cut(units, 1, tile.output_width, rows, cores)
+        strips, phases = self._strips(layer)
+        clamped = self.clamped if layer.requantization.clamp is not None else 0.0
+        per_row = 2 * self.channels_at_once * (self.output[layer.shape.stride_width - 1] + clamped)
+        narrower = layer.weight_bits < layer.inputs[0].bits
+        work = self.unit + phases * self.phase + strips * (self.strip + rows * per_row) + self.taps * narrower
+        slowest = -(-units * bands // cores) * self.channels_of_unit // self.channels_at_once
+        return self.cost.call + self.banded * (bands > 1) + self.narrow * narrower + slowest * work
+
+    def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
+        """Strips of a row, and how many phases they are."""
+        shape, width = layer.shape, layer.output.width
+        if shape.stride_width == 1:
+            edges, classes = 2, 2 if layer.inputs[0].bits == 2 else 1
+        else:
+            edges, classes = shape.pad_left + columns_behind(layer), 1
+        inside = max(0, -(-(width - 2 * edges) // 2))
+        return edges + inside, edges + min(classes, inside)
+
+
+def columns_behind(layer: Layer) -> int:
+    """Columns of the last window behind the tensor."""
+    shape = layer.shape
+    read = (layer.output.width - 1) * shape.stride_width + shape.kernel_width
+    return read - shape.pad_left - layer.inputs[0].width
+
+
+def fits_in_place(layer: Layer) -> bool:
+    """Rows are whole bytes, with a column of padding at most on each side and one at all; so are columns.
+
+    The C side is ``common/fbc_in_place.h``.
+    """
+    shape, source, behind = layer.shape, layer.inputs[0], columns_behind(layer)
+    return (
+        source.channel_first
+        and source.width >= 4
+        and source.width * source.bits % 8 == 0
+        and max(shape.pad_top, shape.pad_bottom, shape.pad_left) <= 1
+        and behind in (0, 1)
+        and shape.pad_left + behind + shape.stride_width >= 3
+    )
+
+
+def _clips_to_all_bytes(layer: Layer) -> bool:
+    given = weighted(layer).requantization
+    return (given.low, given.high) == (0, 255)
+
+
+def _widths_are_equal(layer: Layer) -> bool:
+    return weighted(layer).weight_bits == layer.inputs[0].bits
+
+
+def _folds(layer: Layer) -> bool:
+    return fold_requantization(weighted(layer).requantization, layer.output.bits) is not None
+
+
+_PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
+
+
+def _pairs(bits: int, unit: float) -> Candidate:
+    function = f"fbc_depthwise_pairs_{bits}"
+    kernel = InPlaceKernel(
+        function,
+        "fbc_conv_args",
+        "plane_rows",
+        4,
+        f"kernels/{function}.c",
+        Cost(1200, 0, 0, 0),
+        takes_channel_first=True,
+        whole_rows=True,
+        activation_widths=(bits,),
+        weight_widths=(bits,),
+        output_widths=(bits,),
+        wide=False,
+        requantization=RequantizationForm.FOLDED,
+        channels_at_once=2,
+        channels_of_unit=4,
+        band_costs=BandCosts(kernel=3, pixel=33, column=20, unit=460),
+        unit=unit,
+        phase=55,
+        strip=24,
+        output=(7.9, 8.5),
+    )
+    return Candidate(kernel, ("xpulpnn",), (*_PREDICATES, _widths_are_equal, _folds))
+
+
+CANDIDATES = (
+    Candidate(
+        InPlaceKernel(
+            "fbc_depthwise_channels_8",
+            "fbc_conv_args",
+            "filter_rows",
+            4,
+            "kernels/fbc_depthwise_channels_8.c",
+            Cost(1150, 0, 0, 0),
+            takes_channel_first=True,
+            whole_rows=True,
+            activation_widths=(8,),
+            output_widths=(8,),
+            wide=False,
+        ),
+        SIMD,
+        (*_PREDICATES, _clips_to_all_bytes),
+    ),
+    _pairs(4, 50),
+    _pairs(2, 60),
+)
+"""In order of preference."""

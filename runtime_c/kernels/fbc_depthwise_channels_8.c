@@ -1,0 +1,168 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* Depthwise convolution 3x3, stride 1 or 2, of channel-first activations of 8 bits to outputs of 8 bits, clipped to all
+ * of them: each channel is read in place, without scratch.
+ *
+ * The work is cut into units: a band of output rows of one channel. Each core takes a run of units. */
+#include "micro/fbc_depthwise_channels.h"
+#include "micro/fbc_depthwise_in_place.h"
+#include "micro/fbc_widen_filter_rows.h"
+
+/* A unit costs about eight cycles per output, fourteen per strip of two columns, and what it costs by itself. */
+static const fbc_band_costs band_costs = {.kernel = 3, .pixel = 8, .column = 7, .unit = 100};
+
+/* Where a phase begins: the column of its first word and its first output; and what it leaves behind. */
+typedef struct {
+    fbc_channel_phase *next;
+    uint32_t input_column;
+    uint32_t output_column;
+} phase_end;
+
+FBC_INLINE void add_phase(phase_end *end, const fbc_channel_run *run, uint32_t stride, fbc_channel_phase phase,
+                          uint32_t input_column, uint32_t output_column) {
+    if (phase.strips == 0u) {
+        return;
+    }
+    phase.input_step = input_column - end->input_column;
+    phase.output_step = (output_column - end->output_column) * run->pixel_bytes;
+    *end->next++ = phase;
+    end->input_column = input_column + 2u * stride * phase.strips;
+    end->output_column = output_column + 2u * phase.strips;
+}
+
+/* Stride 1: two outputs at each edge, the rest inside; of an odd number of columns, the second is computed twice. */
+FBC_INLINE void prepare_phases_1(const fbc_conv_args *args, fbc_channel_run *run) {
+    const uint32_t width = args->input_width, inside = (width - 3u) >> 1, from = width - 2u - 2u * inside;
+    phase_end end = {run->phases, 0u, 0u};
+    const fbc_channel_phase left = {.strips = 1, .left = FBC_TAPS_FROM_SECOND, .right = FBC_TAPS_AT_0};
+    const fbc_channel_phase middle = {.strips = inside, .left = FBC_TAPS_AT_0, .right = FBC_TAPS_AT_1};
+    const fbc_channel_phase right = {.strips = 1, .left = FBC_TAPS_AT_1, .right = FBC_TAPS_AT_2};
+    add_phase(&end, run, 1u, left, 0u, 0u);
+    add_phase(&end, run, 1u, middle, from - 1u, from);
+    add_phase(&end, run, 1u, right, width - 4u, width - 2u);
+    end.next->strips = 0;
+}
+
+/* Stride 2: two outputs at an edge with a column of padding have one word; the rest inside, one of them twice if need
+ * be. */
+FBC_INLINE void prepare_phases_2(const fbc_conv_args *args, fbc_channel_run *run) {
+    const uint32_t width = args->input_width, outputs = args->output_width, before = args->pad_left;
+    const uint32_t behind = (uint32_t)fbc_window_behind(outputs, 2u, before, width);
+    const uint32_t edges = 2u * before + 2u * behind, inside = outputs > edges ? (outputs - edges + 1u) >> 1 : 0u;
+    const uint32_t from = before != 0u ? outputs - 2u * behind - 2u * inside : 0u;
+    const uint32_t taps = before != 0u ? FBC_TAPS_AT_1 : FBC_TAPS_AT_0;
+    phase_end end = {run->phases, 0u, 0u};
+    const fbc_channel_phase left = {.strips = before, .left = FBC_TAPS_FROM_SECOND, .right = FBC_TAPS_AT_1};
+    const fbc_channel_phase middle = {.strips = inside, .left = taps, .right = taps, .apart = 2};
+    const fbc_channel_phase right = {.strips = behind, .left = FBC_TAPS_AT_0, .right = FBC_TAPS_AT_2};
+    add_phase(&end, run, 2u, left, 0u, 0u);
+    add_phase(&end, run, 2u, middle, 2u * (from - before), from);
+    add_phase(&end, run, 2u, right, width - 4u, outputs - 2u);
+    end.next->strips = 0;
+}
+
+/* What does not depend on channels and bands. */
+FBC_INLINE void prepare_run(const fbc_conv_args *args, fbc_channel_run *run) {
+    run->plane_bytes = (uint32_t)args->input_height * args->input_width;
+    run->pixel_bytes = args->output_channels;
+    run->row_rest = (args->output_width - 1u) * run->pixel_bytes;
+    run->shift = args->requantization.shift;
+    run->row_bytes = args->input_width;
+    if (args->stride_width == 1u) {
+        prepare_phases_1(args, run);
+    } else {
+        prepare_phases_2(args, run);
+    }
+}
+
+FBC_INLINE void begin_band(const fbc_conv_args *args, const fbc_plane_band *band, fbc_channel_run *run) {
+    run->rounds = band->rounds;
+    run->entry = band->entry * (args->stride_height == 1u ? FBC_CHANNEL_ENTRY_1 : FBC_CHANNEL_ENTRY_2);
+    run->first_mask = band->above - 1u;
+    run->first_step = band->above != 0u ? 0u : run->row_bytes;
+    run->below = band->below;
+    run->input_next = 2u * args->stride_width - band->read * run->row_bytes;
+    run->output_next = 2u * run->pixel_bytes - band->rows * (run->pixel_bytes + run->row_rest);
+    run->output_rows = band->rows;
+}
+
+typedef void (*channels_function)(fbc_channel_run *run);
+
+/* By sign of the activations, stride, whether sums are clamped. */
+typedef const channels_function channels_table[2][2][2];
+
+enum { FBC_WIDENED_GROUPS = 4 };
+
+/* Channels [channel, channel + count) of a band. Narrow weights are widened some groups of four channels at once. */
+FBC_INLINE void compute_channels(const fbc_conv_args *args, channels_function function, uint32_t channel,
+                                 uint32_t count, const uint8_t *input, uint8_t *output, fbc_channel_run *run) {
+    const uint32_t bits = args->weight_bits, end = channel + count;
+    uint32_t widened[FBC_WIDENED_GROUPS * FBC_FILTER_ROWS];
+    while (channel < end) {
+        const uint32_t group = channel & ~3u, most = bits == 8u ? end : group + 4u * FBC_WIDENED_GROUPS;
+        const uint32_t *filters = (const uint32_t *)args->weights + 3u * channel;
+        if (bits != 8u) {
+            const uint32_t groups = (end - group + 3u) >> 2;
+            fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits,
+                              groups < FBC_WIDENED_GROUPS ? groups : FBC_WIDENED_GROUPS, widened);
+            filters = widened + 3u * (channel - group);
+        }
+        run->filters = filters;
+        run->scales = args->requantization.scale + channel;
+        run->addends = (const int32_t *)args->requantization.addend + channel;
+        run->plane = input + channel * run->plane_bytes;
+        run->output = output + channel;
+        run->channels = (most < end ? most : end) - channel;
+        channel += run->channels;
+        function(run);
+    }
+}
+
+FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *table) {
+    const uint32_t channels = args->output_channels, height = args->output_height;
+    const uint32_t clamped = args->requantization.clamped != 0u;
+    const channels_function function = (*table)[args->activation_signed != 0u][args->stride_height - 1u][clamped];
+    const uint32_t band_rows = fbc_rows_of_bands(args, &band_costs, channels);
+    const uint32_t bands = band_rows == height ? 1u : (height + band_rows - 1u) / band_rows;
+    fbc_range units = fbc_core_range(channels * bands); /* by bands */
+    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
+    struct {
+        fbc_channel_run first;
+        uint32_t more[14];
+    } room;
+    fbc_channel_run *run = (fbc_channel_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
+    prepare_run(args, run);
+    while (units.begin < units.end) {
+        const uint32_t index = bands == 1u ? 0u : units.begin / channels, row = index * band_rows;
+        const uint32_t channel = units.begin - index * channels, left = channels - channel;
+        const uint32_t count = units.end - units.begin < left ? units.end - units.begin : left;
+        const fbc_plane_band band = fbc_band_of_rows(args, row, height - row < band_rows ? height - row : band_rows);
+        begin_band(args, &band, run);
+        const uint8_t *input = (const uint8_t *)args->input + band.first * run->row_bytes;
+        uint8_t *output = (uint8_t *)args->output + row * (run->pixel_bytes + run->row_rest);
+        compute_channels(args, function, channel, count, input, output, run);
+        units.begin += count;
+    }
+}
+
+#define FBC_CHANNELS_STRIDES(is_signed, kind) \
+    FBC_DEFINE_CHANNELS(is_signed, 1, kind) \
+    FBC_DEFINE_CHANNELS(is_signed, 2, kind)
+#define FBC_CHANNELS_ALL \
+    FBC_CHANNELS_STRIDES(0, PLAIN) \
+    FBC_CHANNELS_STRIDES(0, CLAMPED) \
+    FBC_CHANNELS_STRIDES(1, PLAIN) \
+    FBC_CHANNELS_STRIDES(1, CLAMPED)
+#define FBC_CHANNELS_KINDS(is_signed, stride) \
+    {fbc_channels_##is_signed##_##stride##_PLAIN, fbc_channels_##is_signed##_##stride##_CLAMPED}
+#define FBC_CHANNELS_TABLE \
+    { \
+        {FBC_CHANNELS_KINDS(0, 1), FBC_CHANNELS_KINDS(0, 2)}, \
+        {FBC_CHANNELS_KINDS(1, 1), FBC_CHANNELS_KINDS(1, 2)}, \
+    }
+
+FBC_CHANNELS_ALL
+
+void fbc_depthwise_channels_8(void *arguments) {
+    static channels_table table = FBC_CHANNELS_TABLE;
+    depthwise_channels(arguments, &table);
+}
