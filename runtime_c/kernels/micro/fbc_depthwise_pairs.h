@@ -83,29 +83,44 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
 /* p.clipu, and p.muluN: the product of two lower halves, shifted by an immediate. */
 #define FBC_PAIR_CLIP(sum, bound) ".insn r 0x33, 6, 0x0A, " sum ", " sum ", " bound "\n"
 #define FBC_PAIR_SCALE(sum, multiplier) ".insn r 0x5B, 0, %[scale], " sum ", " sum ", " multiplier "\n"
-/* Both values into a byte; two bits each into its lower half, or into its upper half, the lower being there already. */
+/* Both values into a byte; two bits each into its lower half, or into its upper half, the lower being there already.
+ * Before it is stored, the offset of the next output's first sum is loaded: by then a register is free. */
 #define FBC_PAIR_INSERT(code, word, part, position) \
     ".insn r 0x33, 2, " code ", " word ", " part ", " position "\n"                    /* p.insert */
 #define FBC_PAIR_STORE_BYTE(word, step) ".insn r 0x2B, 4, 0, " step ", a3, " word "\n" /* p.sb */
-#define FBC_PAIR_STORE_4(step) FBC_PAIR_INSERT("0x63", "t6", "a1", "x4") FBC_PAIR_STORE_BYTE("t6", step)
-#define FBC_PAIR_STORE_2L(step) FBC_PAIR_INSERT("0x61", "t6", "a1", "x2") FBC_PAIR_STORE_BYTE("t6", step)
-#define FBC_PAIR_STORE_2H(step) \
-    FBC_PAIR_INSERT("0x61", "t6", "a1", "x2") \
-    "lbu a1, 0(a3)\n" FBC_PAIR_INSERT("0x63", "a1", "t6", "x4") FBC_PAIR_STORE_BYTE("a1", step)
+#define FBC_PAIR_FIRST_OFFSET(sum) "lw " sum ", 80(sp)\n"
+#define FBC_PAIR_STORE_4(p, q, next, step) FBC_PAIR_INSERT("0x63", p, q, "x4") next FBC_PAIR_STORE_BYTE(p, step)
+#define FBC_PAIR_STORE_2L(p, q, next, step) FBC_PAIR_INSERT("0x61", p, q, "x2") next FBC_PAIR_STORE_BYTE(p, step)
+#define FBC_PAIR_STORE_2H(p, q, next, step) \
+    FBC_PAIR_INSERT("0x61", p, q, "x2") \
+    "lbu " q ", 0(a3)\n" FBC_PAIR_INSERT("0x63", q, p, "x4") next FBC_PAIR_STORE_BYTE(q, step)
 
 /* An output of both channels: `dots` of rows a, b, c with the taps u, v, w and d, e, f with x, y, z. */
-#define FBC_PAIR_OUTPUT(load, dots, store, a, b, c, d, e, f, u, v, w, x, y, z, step) \
-    "lw t6, 80(sp)\n" load dots("t6", a, b, c, u, v, w) \
-        FBC_PAIR_CLIP("t6", "gp") "lw a1, 84(sp)\n" FBC_PAIR_SCALE("t6", "a6") dots("a1", d, e, f, x, y, z) \
-            FBC_PAIR_CLIP("a1", "tp") FBC_PAIR_SCALE("a1", "a7") store(step)
-/* One output row of a strip, behind the loads of its rows. */
-#define FBC_PAIR_ROW(load, dots, store, a, b, c, d, e, f) \
-    FBC_PAIR_OUTPUT(load, dots, store, a, b, c, d, e, f, "s0", "s1", "s2", "s6", "s7", "s8", "a4") \
-    FBC_PAIR_OUTPUT(, dots, store, a, b, c, d, e, f, "s3", "s4", "s5", "s9", "s10", "s11", "a5")
+#define FBC_PAIR_OUTPUT(p, q, dots, a, b, c, d, e, f, u, v, w, x, y, z) \
+    dots(p, a, b, c, u, v, w) FBC_PAIR_CLIP(p, "gp") "lw " q ", 84(sp)\n" FBC_PAIR_SCALE(p, "a6") \
+        dots(q, d, e, f, x, y, z) FBC_PAIR_CLIP(q, "tp") FBC_PAIR_SCALE(q, "a7")
+#define FBC_PAIR_LEFT(dots, a, b, c, d, e, f) \
+    FBC_PAIR_OUTPUT("t6", "a1", dots, a, b, c, d, e, f, "s0", "s1", "s2", "s6", "s7", "s8")
+#define FBC_PAIR_RIGHT(p, q, dots, a, b, c, d, e, f) \
+    FBC_PAIR_OUTPUT(p, q, dots, a, b, c, d, e, f, "s3", "s4", "s5", "s9", "s10", "s11")
+/* One output row of a strip, behind the loads of its rows: the right output has its sums in the registers that the left
+ * one leaves free first. */
+#define FBC_PAIR_ROW_4(load, dots, ...) \
+    FBC_PAIR_FIRST_OFFSET("t6") \
+    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_4("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
+        FBC_PAIR_RIGHT("a1", "t6", dots, __VA_ARGS__) FBC_PAIR_STORE_4("a1", "t6", , "a5")
+#define FBC_PAIR_ROW_2L(load, dots, ...) \
+    FBC_PAIR_FIRST_OFFSET("t6") \
+    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_2L("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
+        FBC_PAIR_RIGHT("a1", "t6", dots, __VA_ARGS__) FBC_PAIR_STORE_2L("a1", "t6", , "a5")
+#define FBC_PAIR_ROW_2H(load, dots, ...) \
+    FBC_PAIR_FIRST_OFFSET("t6") \
+    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_2H("t6", "a1", FBC_PAIR_FIRST_OFFSET("t6"), "a4") \
+        FBC_PAIR_RIGHT("t6", "a1", dots, __VA_ARGS__) FBC_PAIR_STORE_2H("t6", "a1", , "a5")
 #define FBC_PAIR_LOADS_1(b, c, e, f) FBC_PAIR_NEXT(c, f)
 #define FBC_PAIR_LOADS_2(b, c, e, f) FBC_PAIR_NEXT(b, e) FBC_PAIR_NEXT(c, f)
 #define FBC_PAIR_STEP(stride, store, a, b, c, d, e, f) \
-    FBC_PAIR_ROW(FBC_PAIR_LOADS_##stride(b, c, e, f), FBC_PAIR_DOTS_3, store, a, b, c, d, e, f)
+    FBC_PAIR_ROW_##store(FBC_PAIR_LOADS_##stride(b, c, e, f), FBC_PAIR_DOTS_3, a, b, c, d, e, f)
 #define FBC_PAIR_LOWEST_LOAD_1
 #define FBC_PAIR_LOWEST_LOAD_2 FBC_PAIR_NEXT("t1", "t4")
 
@@ -187,18 +202,18 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
         ".insn i 0x7B, 1, x0, x0, %[end]\n"                     /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_PAIR_NEXT_PAIR /* lp.endi 1 */ \
             FBC_PAIR_NEXT_PHASE(bits) "6:\n" FBC_PAIR_ENTRIES_##stride \
-                FBC_PAIR_LOOP_##stride(FBC_PAIR_STORE_##store) "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_ROW( \
-                    FBC_PAIR_LOWEST_LOAD_##stride, FBC_PAIR_DOTS_2, FBC_PAIR_STORE_##store, "t0", "t1", "t2", "t3", \
-                    "t4", "t5") "4: lw t6, 88(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, " \
-                                "t0\n add a3, a3, t1\n" \
-                                "j 8b\n" \
-                                "5:\n" FBC_PAIR_STEP(stride, FBC_PAIR_STORE_##store, "t0", "t1", "t2", "t3", "t4", \
-                                                     "t5") "j 4b\n" \
-                                                           "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
-                                                           "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
-                                                           "bnez t0, 9b\n" \
-                                                           "lw gp, 96(sp)\n lw tp, 100(sp)\n lw sp, 104(sp)\n" \
-                                                           ".option pop" \
+                FBC_PAIR_LOOP_##stride(store) "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_ROW_##store( \
+                    FBC_PAIR_LOWEST_LOAD_##stride, FBC_PAIR_DOTS_2, "t0", "t1", "t2", "t3", "t4", \
+                    "t5") "4: lw t6, 88(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, " \
+                          "t0\n add a3, a3, t1\n" \
+                          "j 8b\n" \
+                          "5:\n" FBC_PAIR_STEP(stride, store, "t0", "t1", "t2", "t3", "t4", \
+                                               "t5") "j 4b\n" \
+                                                     "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
+                                                     "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
+                                                     "bnez t0, 9b\n" \
+                                                     "lw gp, 96(sp)\n lw tp, 100(sp)\n lw sp, 104(sp)\n" \
+                                                     ".option pop" \
         : "+r"(block) \
         : [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), [scale] "i"(FBC_PAIR_SHIFT), \
           [start] "i"(2 * FBC_PAIR_HEAD(stride)), \
