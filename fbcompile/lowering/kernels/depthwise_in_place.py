@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from fbcompile.lowering.kernels.candidate import SIMD, Candidate, channels_in_fours, kernel_is_3x3, stride_1_or_2
+from fbcompile.lowering.kernels.candidate import (
+    SIMD,
+    Candidate,
+    channels_in_fours,
+    kernel_is_3x3,
+    stride_1_or_2,
+)
 from fbcompile.lowering.kernels.depthwise import BandCosts
 from fbcompile.lowering.kernels.model import (
     ROW_TAPS,
@@ -117,10 +123,6 @@ def _clips_to_all_bytes(layer: Layer) -> bool:
     return (given.low, given.high) == (0, 255)
 
 
-def _widths_are_equal(layer: Layer) -> bool:
-    return weighted(layer).weight_bits == layer.inputs[0].bits
-
-
 def _folds(layer: Layer) -> bool:
     return fold_requantization(weighted(layer).requantization, layer.output.bits) is not None
 
@@ -128,32 +130,42 @@ def _folds(layer: Layer) -> bool:
 _PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
 
 
-def _pairs(bits: int, unit: float) -> Candidate:
-    function = f"fbc_depthwise_pairs_{bits}"
-    kernel = InPlaceKernel(
-        function,
-        "fbc_conv_args",
-        "plane_rows",
-        4,
-        f"kernels/{function}.c",
-        Cost(1200, 0, 0, 0),
-        takes_channel_first=True,
-        whole_rows=True,
-        activation_widths=(bits,),
-        weight_widths=(bits,),
-        output_widths=(bits,),
-        wide=False,
-        requantization=RequantizationForm.FOLDED,
-        channels_at_once=2,
-        channels_of_unit=4,
-        band_costs=BandCosts(kernel=3, pixel=33, column=20, unit=460),
-        unit=unit,
-        phase=55,
-        strip=24,
-        output=(7.9, 8.5),
-    )
-    return Candidate(kernel, ("xpulpnn",), (*_PREDICATES, _widths_are_equal, _folds))
-
+_PAIRS_4 = InPlaceKernel(
+    "fbc_depthwise_pairs_4",
+    "fbc_conv_args",
+    "plane_rows",
+    4,
+    "kernels/fbc_depthwise_pairs_4.c",
+    Cost(1150, 0, 0, 0),
+    takes_channel_first=True,
+    whole_rows=True,
+    activation_widths=(4,),
+    weight_widths=(4,),
+    output_widths=(4,),
+    wide=False,
+    requantization=RequantizationForm.FOLDED,
+    channels_at_once=2,
+    channels_of_unit=4,
+    band_costs=BandCosts(kernel=3, pixel=33, column=37, unit=700),
+    banded=525,
+    unit=0,
+    phase=117,
+    strip=37,
+    output=(8.0, 9.0),
+)
+_PAIRS_2 = dataclasses.replace(
+    _PAIRS_4,
+    function="fbc_depthwise_pairs_2",
+    source="kernels/fbc_depthwise_pairs_2.c",
+    activation_widths=(2,),
+    weight_widths=(2,),
+    output_widths=(2,),
+    banded=1300,
+    unit=32,
+    phase=132,
+    strip=35,
+    output=(9.25, 10.3),
+)
 
 CANDIDATES = (
     Candidate(
@@ -173,7 +185,7 @@ CANDIDATES = (
         SIMD,
         (*_PREDICATES, _clips_to_all_bytes),
     ),
-    _pairs(4, 50),
-    _pairs(2, 60),
+    Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _folds)),
+    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _folds)),
 )
 """In order of preference."""
