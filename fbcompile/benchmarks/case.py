@@ -10,7 +10,7 @@ import numpy as np
 from fbcompile.benchmarks import answer
 from fbcompile.errors import InternalError
 from fbcompile.latency.key import LayerShape
-from fbcompile.lowering.kernels import Kernel, Tile
+from fbcompile.lowering.kernels import Tile
 from fbcompile.lowering.network import (
     AddLayer,
     AveragePoolLayer,

@@ -1,7 +1,7 @@
 """Forms of requantization that kernels compute faster than ``clip((acc·m + a) >> s, low, high)``.
 
-*Less one*: the same numbers, but m is stored less 1, because acc + acc·(m - 1) is one instruction of one cycle
-(``p.mac`` in place), where a multiplication takes two.
+*Less one*: the same numbers, but m is stored less 1, because acc + acc·(m - 1) is one instruction of one
+cycle (``p.mac`` in place), where a multiplication takes two.
 
 *Folded*: with low = 0 the result depends on ``acc`` only between L, the least sum whose value is not
 negative, and U, the greatest one whose value is not above ``high``, if no step can leave out 0 or ``high``

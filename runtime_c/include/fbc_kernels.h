@@ -194,17 +194,18 @@ uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
-/* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes and
- * those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other), at
- * most one row above and below (common/fbc_in_place.h). Up to 3 bytes behind the input are read and not used.
+/* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes
+ * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
+ * at most one row above and below (common/fbc_in_place.h). Up to 3 bytes behind the input are read and not used.
  *
- * Activations and outputs of 8 bits: low is 0, high is 255, less one. Activations, weights and outputs of 4, or 2, bits:
- * folded; weights "plane_rows": rows of three taps and a zero one after the other. */
+ * Activations and outputs of 8 bits: low is 0, high is 255, less one. Activations, weights and outputs of 4, or 2,
+ * bits: folded; weights "plane_rows": rows of three taps and a zero one after the other. */
 void fbc_depthwise_channels_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_pairs_4(void *args);
 void fbc_depthwise_pairs_2(void *args);
 
-/* Depthwise 5x5: as fbc_depthwise_3x3_to_*, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits, own form. */
+/* Depthwise 5x5: as fbc_depthwise_3x3_to_*, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits, own
+ * form. */
 void fbc_depthwise_5x5(void *args); /* fbc_conv_args */
 uint32_t fbc_depthwise_5x5_scratch_bytes(const fbc_conv_args *args);
 

@@ -40,7 +40,7 @@ class BandCosts:
     unit: int
 
     def cut(self, groups: int, fewest: int, width: int, height: int, cores: int) -> tuple[int, int, int]:
-        """Bands, their rows, and how many numbers of bands were compared: the cheapest for the slowest core."""
+        """Bands, their rows, and how many numbers were compared: the cheapest for the slowest core."""
         best, rows, compared = None, height, 0
         for bands in range(fewest, min(fewest + 8, height + 1)):
             band_rows = -(-height // bands)

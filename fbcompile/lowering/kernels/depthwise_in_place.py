@@ -16,18 +16,17 @@ from fbcompile.lowering.kernels.model import (
     ROW_TAPS,
     Cost,
     Kernel,
-    Layer,
     Tile,
     is_depthwise,
     kernel_size,
     lane_bytes,
     weighted,
 )
-from fbcompile.lowering.network import WeightedLayer
+from fbcompile.lowering.network import Layer, WeightedLayer
 from fbcompile.lowering.requantization_form import RequantizationForm, fold_requantization
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class InPlaceKernel(Kernel):
     """A 3x3 depthwise convolution down strips of two columns of one channel, or of a pair of channels.
 
@@ -48,18 +47,18 @@ class InPlaceKernel(Kernel):
         taps: Likewise per strip's channels and band.
     """
 
-    requantization: RequantizationForm = RequantizationForm.LESS_ONE
-    channels_at_once: int = 1
-    channels_of_unit: int = 1
-    band_costs: BandCosts = BandCosts(kernel=3, pixel=8, column=7, unit=100)
-    banded: float = 600
-    unit: float = 35
-    phase: float = 21
-    strip: float = 14
-    output: tuple[float, float] = (7.8, 10.75)
-    clamped: float = 1.17
-    narrow: float = 75
-    taps: float = 26
+    requantization: RequantizationForm
+    channels_at_once: int
+    channels_of_unit: int
+    band_costs: BandCosts
+    banded: float
+    unit: float
+    phase: float
+    strip: float
+    output: tuple[float, float]
+    clamped: float = 0.0
+    narrow: float = 0.0
+    taps: float = 0.0
 
     def form(self, layer: Layer) -> RequantizationForm:
         """Always the same."""
@@ -130,6 +129,31 @@ def _folds(layer: Layer) -> bool:
 _PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
 
 
+_CHANNELS_8 = InPlaceKernel(
+    "fbc_depthwise_channels_8",
+    "fbc_conv_args",
+    "filter_rows",
+    4,
+    "kernels/fbc_depthwise_channels_8.c",
+    Cost(1150, 0, 0, 0),
+    takes_channel_first=True,
+    whole_rows=True,
+    activation_widths=(8,),
+    output_widths=(8,),
+    wide=False,
+    requantization=RequantizationForm.LESS_ONE,
+    channels_at_once=1,
+    channels_of_unit=1,
+    band_costs=BandCosts(kernel=3, pixel=8, column=7, unit=100),
+    banded=600,
+    unit=35,
+    phase=21,
+    strip=14,
+    output=(7.8, 10.75),
+    clamped=1.17,
+    narrow=75,
+    taps=26,
+)
 _PAIRS_4 = InPlaceKernel(
     "fbc_depthwise_pairs_4",
     "fbc_conv_args",
@@ -168,23 +192,7 @@ _PAIRS_2 = dataclasses.replace(
 )
 
 CANDIDATES = (
-    Candidate(
-        InPlaceKernel(
-            "fbc_depthwise_channels_8",
-            "fbc_conv_args",
-            "filter_rows",
-            4,
-            "kernels/fbc_depthwise_channels_8.c",
-            Cost(1150, 0, 0, 0),
-            takes_channel_first=True,
-            whole_rows=True,
-            activation_widths=(8,),
-            output_widths=(8,),
-            wide=False,
-        ),
-        SIMD,
-        (*_PREDICATES, _clips_to_all_bytes),
-    ),
+    Candidate(_CHANNELS_8, SIMD, (*_PREDICATES, _clips_to_all_bytes)),
     Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _folds)),
     Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _folds)),
 )

@@ -111,7 +111,7 @@ FBC_INLINE void fbc_dot_one_group(uint32_t bits, uint32_t is_signed, uint32_t ma
 
 #endif
 
-/* What is no group of four channels in 32 bits, or wider than a byte. */
+/* What is not in 32 bits. */
 static __attribute__((noinline)) void fbc_linear_store_lanes(const fbc_conv_args *args, const int32_t *sums,
                                                              uint32_t channel, uint32_t end) {
     for (; channel < end; channel++) {
@@ -120,24 +120,62 @@ static __attribute__((noinline)) void fbc_linear_store_lanes(const fbc_conv_args
     }
 }
 
+/* In place: the sums of `count` channels, at least 1, in the form "less one". A loop, because most of the time goes
+ * into fetching code that runs once. */
+FBC_INLINE void fbc_requantize_channels(const fbc_requantization *parameters, uint32_t channel, uint32_t count,
+                                        int32_t *sums) {
+    const fbc_scale *scale = parameters->scale + channel;
+    const int32_t *addend = (const int32_t *)parameters->addend + channel;
+#ifdef FBC_XPULPV2
+    int32_t sum, multiplier, clamp, added;
+    __asm__ volatile(
+        ".balign 4\n.option push\n"
+        ".option norvc\n"
+        ".insn i 0x7B, 4, x0, %[count], 20\n" /* lp.setup 0, 10 instructions */
+        "lw %[sum], 0(%[sums])\n"
+        ".insn i 0x0B, 2, %[multiplier], %[scale], 4\n"          /* p.lw */
+        ".insn i 0x0B, 2, %[clamp], %[scale], 4\n"               /* p.lw */
+        ".insn i 0x0B, 2, %[added], %[addend], 4\n"              /* p.lw */
+        ".insn r 0x33, 5, 0x0A, %[sum], %[sum], %[clamp]\n"      /* p.clip */
+        ".insn r 0x33, 0, 0x21, %[sum], %[sum], %[multiplier]\n" /* p.mac */
+        ".insn r 0x5B, 2, 0x20, %[sum], %[added], %[shift]\n"    /* p.addNr */
+        ".insn r 0x33, 6, 0x02, %[sum], %[sum], %[low]\n"        /* p.max */
+        ".insn r 0x33, 4, 0x02, %[sum], %[sum], %[high]\n"       /* p.min */
+        ".insn s 0x2B, 2, %[sum], 4(%[sums])\n"                  /* p.sw */
+        ".option pop"
+        : [sum] "=&r"(sum), [multiplier] "=&r"(multiplier), [clamp] "=&r"(clamp), [added] "=&r"(added),
+          [sums] "+&r"(sums), [scale] "+&r"(scale), [addend] "+&r"(addend)
+        : [count] "r"(count), [shift] "r"(parameters->shift), [low] "r"(parameters->low), [high] "r"(parameters->high)
+        : "memory");
+#else
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t factor = fbc_clamp(sums[i], -scale[i].clamp - 1, scale[i].clamp);
+        const int32_t product = fbc_multiply_less_one(factor, scale[i].multiplier);
+        sums[i] = fbc_clamp((product + addend[i]) >> parameters->shift, parameters->low, parameters->high);
+    }
+#endif
+}
+
 FBC_INLINE void fbc_linear_store(const fbc_conv_args *args, int32_t *sums, uint32_t channel, uint32_t end) {
     const uint32_t bits = args->output_bits;
     if (args->requantization.wide) {
         fbc_linear_store_lanes(args, sums, channel, end);
         return;
     }
-    for (; channel + 4u <= end; channel += 4u) {
-        const fbc_block_parameters block = fbc_get_block_parameters(&args->requantization, channel);
-        fbc_requantize_pixel(&block, 1u, sums);
-        if (bits == 32u) {
-            int32_t *output = (int32_t *)args->output + channel;
-            output[0] = sums[0], output[1] = sums[1], output[2] = sums[2], output[3] = sums[3];
-        } else {
-            fbc_store_four((uint8_t *)args->output + (channel * bits >> 3), bits, 0u, sums);
+    fbc_requantize_channels(&args->requantization, channel, end - channel, sums);
+    if (bits == 32u) {
+        for (int32_t *output = args->output; channel < end; channel++) {
+            output[channel] = *sums++;
         }
-        sums += 4;
+        return;
     }
-    fbc_linear_store_lanes(args, sums, channel, end);
+    uint8_t *output = (uint8_t *)args->output + (channel * bits >> 3);
+    for (; channel + 4u <= end; channel += 4u, sums += 4) {
+        output = fbc_store_four(output, bits, bits >> 1, sums);
+    }
+    for (; channel < end; channel++) {
+        fbc_write_lane(args->output, channel, bits, *sums++);
+    }
 }
 
 /* The activation as the dot products read it, where weights are, and how many. */
