@@ -198,11 +198,13 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
  * at most one row above and below (common/fbc_in_place.h). Up to 3 bytes behind the input are read and not used.
  *
- * Activations and outputs of 8 bits: low is 0, high is 255, less one. Activations, weights and outputs of 4, or 2,
- * bits: folded; weights "plane_rows": rows of three taps and a zero one after the other. */
+ * fbc_depthwise_channels_8: to outputs of 8 bits; low is 0, high is 255, less one. The others: folded. Activations of 4
+ * or 2 bits: weights have as many, in "plane_rows", which are rows of three taps and a zero one after the other. */
 void fbc_depthwise_channels_8(void *args); /* fbc_conv_args */
-void fbc_depthwise_pairs_4(void *args);
-void fbc_depthwise_pairs_2(void *args);
+void fbc_depthwise_pairs_8_to_4(void *args);
+void fbc_depthwise_pairs_8_to_2(void *args);
+void fbc_depthwise_pairs_4_to_4(void *args);
+void fbc_depthwise_pairs_2_to_2(void *args);
 
 /* Depthwise 5x5: as fbc_depthwise_3x3_to_*, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits, own
  * form. */
