@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from fbcompile.errors import UnsupportedModelError
+from fbcompile.errors import DoesNotFitError, UnsupportedModelError
 from fbcompile.lowering.kernels import Kernel, choose_kernel, fuse_kernels
 from fbcompile.lowering.layer_plan import LayerPlan, LayoutChoice, pack_weight_blocks
 from fbcompile.lowering.network import FusedLayer, Layer, Network, with_channel_first
@@ -41,7 +41,12 @@ def choose_layouts(
         if obstacle or producer is None:
             chosen[reader] = dataclasses.replace(chosen[reader], layout=LayoutChoice(False, 0.0, obstacle))
             continue
-        after = [_with_channel_first(plan, layer.inputs[0].name, target) for plan in before]
+        try:
+            after = [_with_channel_first(plan, layer.inputs[0].name, target) for plan in before]
+        except DoesNotFitError:
+            obstacle = "channel-first, no tile fits L1"
+            chosen[reader] = dataclasses.replace(chosen[reader], layout=LayoutChoice(False, 0.0, obstacle))
+            continue
         gain = sum(new.spares - old.spares for old, new in zip(before, after, strict=True))
         if gain > 0:
             chosen[producer], chosen[reader] = after
@@ -68,10 +73,10 @@ def _obstacle(network: Network, plans: Sequence[LayerPlan], target: Target) -> s
         return "several layers read it"
     if tensor.width * tensor.bits % 8 != 0:
         return f"{tensor.width} elements of {tensor.bits} bits are no whole bytes"
-    if not producer.kernel.writes_channel_first:
-        return f"{producer.kernel.function} writes HWC"
     if not _has_kernel(with_channel_first(reader.layer, [tensor.name]), target):
         return f"{reader.kernel.function} reads HWC"
+    if not producer.kernel.writes_channel_first:
+        return f"{producer.kernel.function} writes HWC"
     return ""
 
 

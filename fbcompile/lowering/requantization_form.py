@@ -28,7 +28,7 @@ import numpy as np
 from fbcompile.lowering.network import IntArray, Requantization, WeightedLayer
 
 FOLDED_SHIFT = 18
-"""Shift of the folded form with factors of 16 bits: ``FBC_STRIP_SHORT_SHIFT``."""
+"""Shift of the folded form with factors of 16 bits: ``FBC_STRIP_NARROW_SHIFT``."""
 
 SHORT_SHIFT = 15
 """Shift of the short form: ``FBC_SHORT_SHIFT``."""

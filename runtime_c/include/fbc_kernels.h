@@ -154,8 +154,8 @@ void fbc_concat_portable(void *args);       /* fbc_concat_args */
  * kernel, not wider. Weights "blocked4": groups of four output channels; in a group word k of channels 0..3, then word
  * k + 1 of channels 0..3, ...; macload: word 1 before word 0; see kernels/common/fbc_blocked_plan.h. If weights are
  * narrower, fbc_expand_weights_* must run before on the same arguments, in a fbc_parallel of its own. Requantization:
- * own, or short where outputs have less than 8 bits. scratch: at least *_scratch_bytes(args). Reads up to 16 bytes
- * behind the operands, and does not use them. */
+ * less one, its own if wide, or short where outputs have less than 8 bits. scratch: at least *_scratch_bytes(args).
+ * Reads up to 16 bytes behind the operands, and does not use them. */
 void fbc_conv_blocked_8(void *args);
 void fbc_conv_macload_8(void *args);
 void fbc_conv_macload_4(void *args);
@@ -168,7 +168,7 @@ uint32_t fbc_conv_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_macload_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Linear layers: one output pixel, no padding, the kernel covers the input. As above, weights "blocked4" with the words
- * in order, any output and requantization. */
+ * in order, any output; less one, or its own if wide. */
 void fbc_linear_blocked_8(void *args);
 void fbc_linear_macload_8(void *args);
 void fbc_linear_macload_4(void *args);
@@ -179,7 +179,7 @@ uint32_t fbc_linear_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_linear_macload_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3, channels a multiple of 4, padding below 3, stride 1 or 2 in both directions, not wide; weights
- * "filter_rows" of any width, outputs of the width that the name says, folded or not. Input HWC of any width, or
+ * "filter_rows" of any width, outputs of the width that the name says, folded or less one. Input HWC of any width, or
  * channel-first with 8 bits. Fast with XpulpV2, portable twins elsewhere. Input and weights are aligned to 4 bytes; of
  * a channel-first input up to 3 bytes behind are read and not used. scratch: at least *_scratch_bytes(args), the
  * bordered input planes of a band of four channels per core.
@@ -198,16 +198,14 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
  * at most one row above and below (common/fbc_in_place.h). Up to 3 bytes behind the input are read and not used.
  *
- * fbc_depthwise_channels_8: to outputs of 8 bits; low is 0, high is 255, less one. The others: folded. Activations of 4
- * or 2 bits: weights have as many, in "plane_rows", which are rows of three taps and a zero one after the other. */
+ * Activations and outputs of 8 bits: low is 0, high is 255, less one. Activations, weights and outputs of 4, or 2,
+ * bits: folded; weights "plane_rows": rows of three taps and a zero one after the other. */
 void fbc_depthwise_channels_8(void *args); /* fbc_conv_args */
-void fbc_depthwise_pairs_8_to_4(void *args);
-void fbc_depthwise_pairs_8_to_2(void *args);
-void fbc_depthwise_pairs_4_to_4(void *args);
-void fbc_depthwise_pairs_2_to_2(void *args);
+void fbc_depthwise_pairs_4(void *args);
+void fbc_depthwise_pairs_2(void *args);
 
-/* Depthwise 5x5: as fbc_depthwise_3x3_to_*, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits, own
- * form. */
+/* Depthwise 5x5: as fbc_depthwise_3x3_to_*, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits,
+ * less one. */
 void fbc_depthwise_5x5(void *args); /* fbc_conv_args */
 uint32_t fbc_depthwise_5x5_scratch_bytes(const fbc_conv_args *args);
 

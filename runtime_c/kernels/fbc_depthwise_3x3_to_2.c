@@ -2,11 +2,11 @@
 /* Depthwise convolution 3x3 with 2-bit outputs: four channels are a byte, whose halves two strips write. */
 #include "micro/fbc_depthwise_3x3.h"
 
-FBC_DEPTHWISE_ALL_STRIPS(SHORT, 2L)
-FBC_DEPTHWISE_ALL_STRIPS(SHORT, 2H)
+FBC_DEPTHWISE_ALL_STRIPS(NARROW, 2L)
+FBC_DEPTHWISE_ALL_STRIPS(NARROW, 2H)
 
 void fbc_depthwise_3x3_to_2(void *arguments) {
-    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(SHORT, 2L, 2H);
+    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(NARROW, 2L, 2H);
     fbc_depthwise_3x3(arguments, &strips);
 }
 

@@ -2,10 +2,10 @@
 /* Depthwise convolution 3x3 with 4-bit outputs. */
 #include "micro/fbc_depthwise_3x3.h"
 
-FBC_DEPTHWISE_ALL_STRIPS(SHORT, 4)
+FBC_DEPTHWISE_ALL_STRIPS(NARROW, 4)
 
 void fbc_depthwise_3x3_to_4(void *arguments) {
-    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(SHORT, 4, 4);
+    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(NARROW, 4, 4);
     fbc_depthwise_3x3(arguments, &strips);
 }
 

@@ -216,13 +216,16 @@ def large_weights_network() -> NetworkBuilder:
     return builder
 
 
-def depthwise_network(height: int = 21, width: int = 19) -> NetworkBuilder:
-    """A convolution, then depthwise layers of both strides with a pointwise one behind each."""
+def depthwise_network(height: int = 21, width: int = 19, signed: bool = False) -> NetworkBuilder:
+    """A convolution, then depthwise layers of both strides with a pointwise one behind each.
+
+    Signed outputs of depthwise layers want kernels that copy planes.
+    """
     builder = NetworkBuilder(3, 3, height, width)
     builder.conv(12)
-    builder.conv(0, depthwise=True)
+    builder.conv(0, depthwise=True, signed=signed)
     builder.conv(24, (1, 1), pads=(0,) * 4)
-    builder.conv(0, depthwise=True, stride=(2, 2))
+    builder.conv(0, depthwise=True, stride=(2, 2), signed=signed)
     builder.conv(20, (1, 1), pads=(0,) * 4)
     return builder
 
@@ -265,8 +268,8 @@ class Lowering:
     def large_weights(self) -> NetworkBuilder:
         return large_weights_network()
 
-    def depthwise(self, height: int = 21, width: int = 19) -> NetworkBuilder:
-        return depthwise_network(height, width)
+    def depthwise(self, height: int = 21, width: int = 19, signed: bool = False) -> NetworkBuilder:
+        return depthwise_network(height, width, signed)
 
     def target(self, **options: float | str) -> Target:
         return make_target(**options)

@@ -75,7 +75,7 @@ def test_fused_programs_compute_the_same(lowering, options, l1_bytes, isa, tmp_p
     program = build_project(tmp_path / "c", Build.HOST, variables={"GUARD": "1"})
     x = builder.inputs(2)
     run = run_on_host(program, tmp_path / "c", network, x, tmp_path / "run")
-    assert run.traced == network
+    assert [layer.name for layer in run.traced.layers] == [layer.name for layer in network.layers]
     expected = run_numpy(network, x)
     for image in range(2):
         one = {name: values[image : image + 1] for name, values in expected.items()}

@@ -281,7 +281,7 @@ _VARIANTS = (
     ("xpulpnn", "macload", 2, BlockCost()),
     ("xpulpnn", "macload", 4, BlockCost()),
     ("xpulpnn", "macload", 8, BlockCost()),
-    ("xpulpv2", "blocked", 8, BlockCost(block=94, word=24.7)),
+    ("xpulpv2", "blocked", 8, BlockCost(block=84, word=25.0)),
 )
 """Instruction sets, what they multiply with at which widths, narrowest first, and what it costs."""
 

@@ -86,18 +86,12 @@ class InPlaceKernel(Kernel):
     def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
         """Strips of a row, and how many phases they are."""
         shape, width = layer.shape, layer.output.width
-        edges = 2 if shape.stride_width == 1 else shape.pad_left + columns_behind(layer)
-        if _has_two_words(layer):
-            inside = width - edges
-            return edges + -(-inside // 2), edges + 1 + inside % 2
-        classes = 2 if shape.stride_width == 1 and layer.inputs[0].bits == 2 else 1
+        if shape.stride_width == 1:
+            edges, classes = 2, 2 if layer.inputs[0].bits == 2 else 1
+        else:
+            edges, classes = shape.pad_left + columns_behind(layer), 1
         inside = max(0, -(-(width - 2 * edges) // 2))
         return edges + inside, edges + min(classes, inside)
-
-
-def _has_two_words(layer: Layer) -> bool:
-    """Each of two outputs of a pair of channels has a word of its own, which meets the same taps."""
-    return layer.shape.stride_width == 2 and layer.inputs[0].bits == 8 and layer.output.bits < 8
 
 
 def columns_behind(layer: Layer) -> int:
@@ -115,7 +109,7 @@ def fits_in_place(layer: Layer) -> bool:
     shape, source, behind = layer.shape, layer.inputs[0], columns_behind(layer)
     return (
         source.channel_first
-        and source.width >= (6 if _has_two_words(layer) else 4)
+        and source.width >= 4
         and source.width * source.bits % 8 == 0
         and max(shape.pad_top, shape.pad_bottom, shape.pad_left) <= 1
         and behind in (0, 1)
@@ -160,12 +154,12 @@ _CHANNELS_8 = InPlaceKernel(
     narrow=75,
     taps=26,
 )
-_PAIRS_4_TO_4 = InPlaceKernel(
-    "fbc_depthwise_pairs_4_to_4",
+_PAIRS_4 = InPlaceKernel(
+    "fbc_depthwise_pairs_4",
     "fbc_conv_args",
     "plane_rows",
     4,
-    "kernels/fbc_depthwise_pairs_4_to_4.c",
+    "kernels/fbc_depthwise_pairs_4.c",
     Cost(1150, 0, 0, 0),
     takes_channel_first=True,
     whole_rows=True,
@@ -183,10 +177,10 @@ _PAIRS_4_TO_4 = InPlaceKernel(
     strip=37,
     output=(8.0, 9.0),
 )
-_PAIRS_2_TO_2 = dataclasses.replace(
-    _PAIRS_4_TO_4,
-    function="fbc_depthwise_pairs_2_to_2",
-    source="kernels/fbc_depthwise_pairs_2_to_2.c",
+_PAIRS_2 = dataclasses.replace(
+    _PAIRS_4,
+    function="fbc_depthwise_pairs_2",
+    source="kernels/fbc_depthwise_pairs_2.c",
     activation_widths=(2,),
     weight_widths=(2,),
     output_widths=(2,),
@@ -197,41 +191,9 @@ _PAIRS_2_TO_2 = dataclasses.replace(
     output=(9.25, 10.3),
 )
 
-_PAIRS_8_TO_4 = dataclasses.replace(
-    _PAIRS_4_TO_4,
-    function="fbc_depthwise_pairs_8_to_4",
-    source="kernels/fbc_depthwise_pairs_8_to_4.c",
-    weight_layout="filter_rows",
-    activation_widths=(8,),
-    weight_widths=(8, 4, 2),
-    banded=600,
-    unit=182,
-    phase=0,
-    strip=40,
-    output=(8.9, 11.9),
-    narrow=75,
-    taps=52,
-)
-_PAIRS_8_TO_2 = dataclasses.replace(
-    _PAIRS_2_TO_2,
-    function="fbc_depthwise_pairs_8_to_2",
-    source="kernels/fbc_depthwise_pairs_8_to_2.c",
-    weight_layout="filter_rows",
-    activation_widths=(8,),
-    weight_widths=(8, 4, 2),
-    unit=230,
-    phase=0,
-    strip=44,
-    output=(10.2, 13.3),
-    narrow=75,
-    taps=52,
-)
-
 CANDIDATES = (
     Candidate(_CHANNELS_8, SIMD, (*_PREDICATES, _clips_to_all_bytes)),
-    Candidate(_PAIRS_8_TO_4, SIMD, (*_PREDICATES, _folds)),
-    Candidate(_PAIRS_8_TO_2, SIMD, (*_PREDICATES, _folds)),
-    Candidate(_PAIRS_4_TO_4, ("xpulpnn",), (*_PREDICATES, _folds)),
-    Candidate(_PAIRS_2_TO_2, ("xpulpnn",), (*_PREDICATES, _folds)),
+    Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _folds)),
+    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _folds)),
 )
 """In order of preference."""

@@ -19,9 +19,8 @@ FBC_INLINE uint32_t fbc_fits_in_place(const fbc_conv_args *args) {
     const int32_t below =
         fbc_window_behind(args->output_height, args->stride_height, args->pad_top, args->input_height);
     const uint32_t columns = left <= 1u && right >= 0 && right <= 1 && left + (uint32_t)right + stride >= 3u;
-    const uint32_t word = args->activation_bits == 8u && args->output_bits < 8u && stride == 2u ? 6u : 4u; /* columns */
     return args->input_channel_first && args->kernel_height == 3u && args->kernel_width == 3u && stride <= 2u &&
-           args->stride_height == stride && args->input_width >= word &&
+           args->stride_height == stride && args->input_width >= 4u &&
            (args->input_width * args->activation_bits & 7u) == 0u && columns && args->pad_top <= 1u && below <= 1;
 }
 

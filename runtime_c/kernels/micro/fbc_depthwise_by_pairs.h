@@ -1,5 +1,6 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Depthwise convolution 3x3, stride 1 or 2, of channel-first activations to outputs of 4 or 2 bits, without scratch.
+/* Depthwise convolution 3x3, stride 1 or 2, of channel-first activations of 4 or 2 bits to outputs of as many, without
+ * scratch.
  *
  * The work is cut into units: a band of output rows of four channels. Each core takes a run of units. */
 #ifndef FBC_DEPTHWISE_BY_PAIRS_H
@@ -7,7 +8,6 @@
 
 #include "micro/fbc_depthwise_in_place.h"
 #include "micro/fbc_depthwise_pairs.h"
-#include "micro/fbc_widen_filter_rows.h"
 
 /* What a unit costs: about thirty cycles per column and row of outputs, and what its strips and pairs cost. */
 static const fbc_band_costs fbc_pair_costs = {.kernel = 3, .pixel = 33, .column = 37, .unit = 700};
@@ -78,14 +78,12 @@ FBC_INLINE void fbc_add_right_edge(fbc_phase_list *list, const fbc_conv_args *ar
                        fbc_place_two_taps(lane + apart, list->bits));
 }
 
-/* Stride 1: two outputs at each edge, the rest inside; of an odd number of columns, the second is computed twice. Of 2
- * bits, two strips inside begin at one byte. */
+/* Stride 1: two outputs at each edge, the rest inside. Of 2 bits, two strips inside begin at one byte. */
 FBC_INLINE void fbc_add_phases_1(const fbc_conv_args *args, fbc_phase_list *list) {
-    const uint32_t width = args->input_width, inside = (width - 3u) >> 1, bits = list->bits;
-    const uint32_t from = width - 2u - 2u * inside;
+    const uint32_t width = args->input_width, inside = (width - 4u) >> 1, bits = list->bits;
     fbc_add_pair_phase(list, 1u, 0u, 0u, 0u, 2u, fbc_place_taps(-1, bits), fbc_place_taps(0, bits));
-    if (bits != 2u) {
-        fbc_add_inside(list, inside, from - 1u, 1u, 2u, from, 2u);
+    if (bits == 4u) {
+        fbc_add_inside(list, inside, 1u, 1u, 2u, 2u, 2u);
     } else {
         fbc_add_inside(list, (inside + 1u) >> 1, 1u, 1u, 4u, 2u, 4u);
         fbc_add_inside(list, inside >> 1, 3u, 1u, 4u, 4u, 4u);
@@ -93,21 +91,7 @@ FBC_INLINE void fbc_add_phases_1(const fbc_conv_args *args, fbc_phase_list *list
     fbc_add_right_edge(list, args, width - 3u, 1u);
 }
 
-/* Stride 2, 8 bits: each output has a word. At an edge with a column of padding, one of two means nothing and is
- * written again by the strips inside, of which the last may begin one output earlier. */
-FBC_INLINE void fbc_add_phases_2w(const fbc_conv_args *args, fbc_phase_list *list) {
-    const uint32_t outputs = args->output_width, width = args->input_width, before = args->pad_left;
-    const uint32_t behind = (uint32_t)fbc_window_behind(outputs, 2u, before, width);
-    const uint32_t inside = outputs - before - behind;
-    const fbc_tap_place taps = fbc_place_taps((int32_t)before, 8u); /* words begin at even columns */
-    const fbc_tap_place left = fbc_place_taps(-1, 8u), right = fbc_place_two_taps(2u, 8u);
-    fbc_add_pair_phase(list, before, 0u, 0u, 0u, 2u, left, left);
-    fbc_add_pair_phase(list, behind, width - 6u, 0u, outputs - 2u, 2u, right, right);
-    fbc_add_pair_phase(list, inside >> 1, 0u, 4u, before, 2u, taps, taps);
-    fbc_add_pair_phase(list, inside & 1u, 2u * (inside - 2u), 0u, outputs - behind - 2u, 2u, taps, taps);
-}
-
-/* Stride 2, narrow: two outputs at an edge with a column of padding; the rest inside, one of them twice if need be. */
+/* Stride 2: two outputs at an edge with a column of padding; the rest inside, one of them twice if need be. */
 FBC_INLINE void fbc_add_phases_2(const fbc_conv_args *args, fbc_phase_list *list) {
     const uint32_t outputs = args->output_width, before = args->pad_left, bits = list->bits;
     const uint32_t behind = (uint32_t)fbc_window_behind(outputs, 2u, before, args->input_width);
@@ -120,11 +104,11 @@ FBC_INLINE void fbc_add_phases_2(const fbc_conv_args *args, fbc_phase_list *list
     }
 }
 
-/* What does not depend on channels and bands; `step` pairs lie from one to the next. */
+/* What does not depend on channels and bands; the steps of `step` pairs. */
 FBC_INLINE void fbc_prepare_pair_run(const fbc_conv_args *args, uint32_t bits, uint32_t step, fbc_pair_run *run) {
     run->row_bytes = args->input_width * bits >> 3;
     run->plane_bytes = args->input_height * run->row_bytes;
-    run->pixel_bytes = (uint32_t)args->output_channels * args->output_bits >> 3;
+    run->pixel_bytes = args->output_channels * bits >> 3;
     run->row_rest = (args->output_width - 1u) * run->pixel_bytes;
     run->filter_step = 3u * bits * step;
     run->scale_step = 2u * (uint32_t)sizeof(fbc_scale) * step;
@@ -136,12 +120,9 @@ FBC_INLINE void fbc_prepare_pair_run(const fbc_conv_args *args, uint32_t bits, u
 /* The phases too, because they hold how to get from strip to strip. */
 FBC_INLINE void fbc_begin_pair_band(const fbc_conv_args *args, uint32_t bits, const fbc_plane_band *band,
                                     fbc_pair_run *run) {
-    const uint32_t entry_2 = bits == 8u ? (uint32_t)FBC_PAIR_ENTRY_2W : (uint32_t)FBC_PAIR_ENTRY_2;
     fbc_phase_list list = {run->phases, bits, run->pixel_bytes, 0u, 0u};
     if (args->stride_width == 1u) {
         fbc_add_phases_1(args, &list);
-    } else if (bits == 8u) {
-        fbc_add_phases_2w(args, &list);
     } else {
         fbc_add_phases_2(args, &list);
     }
@@ -153,7 +134,7 @@ FBC_INLINE void fbc_begin_pair_band(const fbc_conv_args *args, uint32_t bits, co
         phase->output_next -= output_bytes;
     }
     run->rounds = band->rounds;
-    run->entry = band->entry * (args->stride_height == 1u ? (uint32_t)FBC_PAIR_ENTRY_1 : entry_2);
+    run->entry = band->entry * (args->stride_height == 1u ? FBC_PAIR_ENTRY_1 : FBC_PAIR_ENTRY_2);
     run->first_mask = band->above - 1u;
     run->first_step = band->above != 0u ? 0u : run->row_bytes;
     run->below = band->below;
@@ -165,41 +146,20 @@ typedef void (*fbc_pairs_function)(fbc_pair_run *run);
 /* By sign of the activations, stride, pair of a byte of the output. */
 typedef const fbc_pairs_function fbc_pairs_table[2][2][2];
 
-/* Some groups of four channels from `group` on, with their filters; a byte of the output is one pair, or two. */
+/* `groups` groups of four channels from `group` on, of which two pairs are computed by one function, or by two. */
 FBC_INLINE void fbc_depthwise_pairs(const fbc_conv_args *args, const fbc_pairs_function *functions, uint32_t bits,
-                                    uint32_t group, uint32_t groups, const uint8_t *filters, const uint8_t *input,
-                                    uint8_t *output, fbc_pair_run *run) {
-    const uint32_t passes = args->output_bits == 4u ? 1u : 2u;
+                                    uint32_t group, uint32_t groups, const uint8_t *input, uint8_t *output,
+                                    fbc_pair_run *run) {
+    const uint32_t passes = bits == 4u ? 1u : 2u;
     for (uint32_t pass = 0; pass < passes; pass++) {
         const uint32_t channel = 4u * group + 2u * pass;
-        run->filters = filters + 3u * bits * pass;
+        run->filters = (const uint8_t *)args->weights + 3u * channel * bits / 2u;
         run->scales = args->requantization.scale + channel;
         run->addends = (const int32_t *)args->requantization.addend + 2u * channel;
         run->plane = input + channel * run->plane_bytes;
-        run->output = output + (channel * args->output_bits >> 3);
+        run->output = output + (channel * bits >> 3);
         run->pairs = 2u * groups / passes;
         functions[pass](run);
-    }
-}
-
-enum { FBC_WIDENED_GROUPS = 4 };
-
-/* Narrower weights than activations of 8 bits are widened some groups of four channels at once. */
-FBC_INLINE void fbc_depthwise_groups(const fbc_conv_args *args, const fbc_pairs_function *functions, uint32_t bits,
-                                     uint32_t group, uint32_t groups, const uint8_t *input, uint8_t *output,
-                                     fbc_pair_run *run) {
-    const uint32_t stored_bits = args->weight_bits, end = group + groups;
-    uint32_t widened[FBC_WIDENED_GROUPS * FBC_FILTER_ROWS];
-    while (group < end) {
-        const uint8_t *filters = (const uint8_t *)args->weights + 6u * group * stored_bits;
-        uint32_t count = end - group;
-        if (bits == 8u && stored_bits != bits) {
-            count = count < FBC_WIDENED_GROUPS ? count : FBC_WIDENED_GROUPS;
-            fbc_widen_filters((const uint32_t *)(const void *)filters, stored_bits, count, widened);
-            filters = (const uint8_t *)widened;
-        }
-        fbc_depthwise_pairs(args, functions, bits, group, count, filters, input, output, run);
-        group += count;
     }
 }
 
@@ -215,7 +175,7 @@ FBC_INLINE void fbc_depthwise_by_pairs(const fbc_conv_args *args, uint32_t bits,
         uint32_t more[14];
     } room;
     fbc_pair_run *run = (fbc_pair_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_prepare_pair_run(args, bits, args->output_bits == 4u ? 1u : 2u, run);
+    fbc_prepare_pair_run(args, bits, bits == 4u ? 1u : 2u, run);
     while (units.begin < units.end) {
         const uint32_t index = bands == 1u ? 0u : units.begin / groups, row = index * band_rows;
         const uint32_t group = units.begin - index * groups, left = groups - group;
@@ -224,24 +184,23 @@ FBC_INLINE void fbc_depthwise_by_pairs(const fbc_conv_args *args, uint32_t bits,
         fbc_begin_pair_band(args, bits, &band, run);
         const uint8_t *input = (const uint8_t *)args->input + band.first * run->row_bytes;
         uint8_t *output = (uint8_t *)args->output + row * (run->pixel_bytes + run->row_rest);
-        fbc_depthwise_groups(args, functions, bits, group, count, input, output, run);
+        fbc_depthwise_pairs(args, functions, bits, group, count, input, output, run);
         units.begin += count;
     }
 }
 
-/* `shape` is that of stride 2. */
-#define FBC_PAIR_KINDS(bits, shape, store) \
+#define FBC_PAIR_KINDS(bits, store) \
     FBC_DEFINE_PAIRS(bits, 0, 1, store) \
-    FBC_DEFINE_PAIRS(bits, 0, shape, store) \
+    FBC_DEFINE_PAIRS(bits, 0, 2, store) \
     FBC_DEFINE_PAIRS(bits, 1, 1, store) \
-    FBC_DEFINE_PAIRS(bits, 1, shape, store)
-#define FBC_PAIR_BOTH(bits, is_signed, shape, low, high) \
-    {fbc_pairs_##bits##_##is_signed##_##shape##_##low, fbc_pairs_##bits##_##is_signed##_##shape##_##high}
+    FBC_DEFINE_PAIRS(bits, 1, 2, store)
+#define FBC_PAIR_BOTH(bits, is_signed, stride, low, high) \
+    {fbc_pairs_##bits##_##is_signed##_##stride##_##low, fbc_pairs_##bits##_##is_signed##_##stride##_##high}
 /* An fbc_pairs_table: `low` and `high` say how the first and the second pair of four channels are stored. */
-#define FBC_PAIR_TABLE(bits, shape, low, high) \
+#define FBC_PAIR_TABLE(bits, low, high) \
     { \
-        {FBC_PAIR_BOTH(bits, 0, 1, low, high), FBC_PAIR_BOTH(bits, 0, shape, low, high)}, \
-        {FBC_PAIR_BOTH(bits, 1, 1, low, high), FBC_PAIR_BOTH(bits, 1, shape, low, high)}, \
+        {FBC_PAIR_BOTH(bits, 0, 1, low, high), FBC_PAIR_BOTH(bits, 0, 2, low, high)}, \
+        {FBC_PAIR_BOTH(bits, 1, 1, low, high), FBC_PAIR_BOTH(bits, 1, 2, low, high)}, \
     }
 
 #endif

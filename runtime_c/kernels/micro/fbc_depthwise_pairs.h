@@ -1,16 +1,12 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* The 3x3 depthwise convolution of one pair of channels after the other, each read where it lies: in a plane of
- * elements of 8, 4 or 2 bits without borders; weights of as many bits, folded requantization with factors of 16 bits,
- * outputs of 4 or 2 bits.
+ * elements of 4 or 2 bits without borders; weights of as many bits, folded requantization with factors of 16 bits.
  *
- * A pair is computed down strips of two output columns. A word of a row, 4, 8 or 16 pixels, holds the windows of both,
- * so that the taps of both outputs lie in a word each, at other places. Words begin at whole bytes; at the edges, what
- * of the taps is beside the plane leaves the word. Therefore strips come in phases with taps of their own. Words may
- * reach beyond their row, where they meet zeros, and three bytes beyond the tile. Rows above and below are zeros: the
- * first row is masked, the last outputs leave out the third row.
- *
- * With stride 2 a word of 4 pixels holds one window only. Then both outputs have words of their own, which meet the
- * same taps; at an edge, one of them means nothing, and is written before the strips inside overwrite it.
+ * A pair is computed down strips of two output columns. A word of a row, 8 or 16 pixels, holds the windows of both, so
+ * that the taps of both outputs lie in a word each, at other places. Words begin at whole bytes; at the edges, what of
+ * the taps is beside the plane leaves the word. Therefore strips come in phases with taps of their own. Words may reach
+ * beyond their row, where they meet zeros, and three bytes beyond the tile. Rows above and below are zeros: the first
+ * row is masked, the last outputs leave out the third row.
  *
  * Three rows of both channels stay in registers; their roles rotate as in micro/fbc_depthwise_channels.h. */
 #ifndef FBC_DEPTHWISE_PAIRS_H
@@ -65,23 +61,23 @@ typedef struct {
     uint32_t input_bytes;                       /* from a strip's first row to behind its last one */
 } fbc_pair_run;
 
-/* Bytes of a way into the row loop, by shape. */
-enum { FBC_PAIR_ENTRY_1 = 12 * 4, FBC_PAIR_ENTRY_2 = 10 * 4, FBC_PAIR_ENTRY_2W = 14 * 4 };
+/* Bytes of a way into the row loop, by stride. */
+enum { FBC_PAIR_ENTRY_1 = 12 * 4, FBC_PAIR_ENTRY_2 = 10 * 4 };
 
-#ifdef FBC_XPULPV2
+#ifdef FBC_XPULPNN
 
 _Static_assert(sizeof(fbc_pair_phase) == 36, "the assembler below has the offsets of members as numbers");
 _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has the offsets of members as numbers");
 
 /* Registers: s0-s2 and s3-s5 taps of the left and the right output of the first channel, s6-s8 and s9-s11 of the
- * second; t0-t2 and t3-t5 their rows; of outputs with words of their own s0-s2 and s3-s5 taps of both channels, s6-s8
- * and s9-s11 rows of the right output; t6, a1 sums and values; a2, ra planes, a0 from row to row; a3 output, a4, a5 to
+ * second; t0-t2 and t3-t5 their rows; t6, a1 sums and values; a2, ra planes, a0 from row to row; a3 output, a4, a5 to
  * the next output of a row and of the next one; a6, a7 multipliers, gp, tp bounds; sp the run. gp, tp and sp are put
  * back at the end; only a trap could miss them. */
 #define FBC_PAIR_LOAD(word, pointer, step) ".insn r 0x0B, 7, 0x10, " word ", " pointer ", " step "\n" /* p.lw */
-#define FBC_PAIR_COUNT ".insn i 0x7B, 2, x0, t6, 0\n"                                                 /* lp.count 0 */
+#define FBC_PAIR_NEXT(first, second) FBC_PAIR_LOAD(first, "a2", "a0") FBC_PAIR_LOAD(second, "ra", "a0")
+#define FBC_PAIR_COUNT ".insn i 0x7B, 2, x0, t6, 0\n"             /* lp.count 0 */
 #define FBC_PAIR_FIELD(word) ".insn i 0x0B, 2, " word ", t6, 4\n" /* p.lw, post-increment */
-#define FBC_PAIR_DOT(sum, row, taps) ".insn r 0x57, %[lanes], %[more], " sum ", " row ", " taps "\n"
+#define FBC_PAIR_DOT(sum, row, taps) ".insn r 0x57, 2, %[more], " sum ", " row ", " taps "\n"
 #define FBC_PAIR_DOTS_3(sum, a, b, c, u, v, w) FBC_PAIR_DOT(sum, a, u) FBC_PAIR_DOT(sum, b, v) FBC_PAIR_DOT(sum, c, w)
 #define FBC_PAIR_DOTS_2(sum, a, b, c, u, v, w) FBC_PAIR_DOT(sum, a, u) FBC_PAIR_DOT(sum, b, v)
 /* p.clipu, and p.muluN: the product of two lower halves, shifted by an immediate. */
@@ -103,104 +99,57 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
 #define FBC_PAIR_OUTPUT(p, q, dots, a, b, c, d, e, f, u, v, w, x, y, z) \
     dots(p, a, b, c, u, v, w) FBC_PAIR_CLIP(p, "gp") "lw " q ", 84(sp)\n" FBC_PAIR_SCALE(p, "a6") \
         dots(q, d, e, f, x, y, z) FBC_PAIR_CLIP(q, "tp") FBC_PAIR_SCALE(q, "a7")
-#define FBC_PAIR_APPLY(...) FBC_PAIR_OUTPUT(__VA_ARGS__)
-#define FBC_PAIR_UNPACK(...) __VA_ARGS__
-#define FBC_PAIR_SUMS(p, q, dots, operands) FBC_PAIR_APPLY(p, q, dots, FBC_PAIR_UNPACK operands)
+#define FBC_PAIR_LEFT(dots, a, b, c, d, e, f) \
+    FBC_PAIR_OUTPUT("t6", "a1", dots, a, b, c, d, e, f, "s0", "s1", "s2", "s6", "s7", "s8")
+#define FBC_PAIR_RIGHT(p, q, dots, a, b, c, d, e, f) \
+    FBC_PAIR_OUTPUT(p, q, dots, a, b, c, d, e, f, "s3", "s4", "s5", "s9", "s10", "s11")
 /* One output row of a strip, behind the loads of its rows: the right output has its sums in the registers that the left
  * one leaves free first. */
-#define FBC_PAIR_ROW_4(load, dots, left, right) \
+#define FBC_PAIR_ROW_4(load, dots, ...) \
     FBC_PAIR_FIRST_OFFSET("t6") \
-    load FBC_PAIR_SUMS("t6", "a1", dots, left) FBC_PAIR_STORE_4("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
-        FBC_PAIR_SUMS("a1", "t6", dots, right) FBC_PAIR_STORE_4("a1", "t6", , "a5")
-#define FBC_PAIR_ROW_2L(load, dots, left, right) \
+    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_4("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
+        FBC_PAIR_RIGHT("a1", "t6", dots, __VA_ARGS__) FBC_PAIR_STORE_4("a1", "t6", , "a5")
+#define FBC_PAIR_ROW_2L(load, dots, ...) \
     FBC_PAIR_FIRST_OFFSET("t6") \
-    load FBC_PAIR_SUMS("t6", "a1", dots, left) FBC_PAIR_STORE_2L("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
-        FBC_PAIR_SUMS("a1", "t6", dots, right) FBC_PAIR_STORE_2L("a1", "t6", , "a5")
-#define FBC_PAIR_ROW_2H(load, dots, left, right) \
+    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_2L("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
+        FBC_PAIR_RIGHT("a1", "t6", dots, __VA_ARGS__) FBC_PAIR_STORE_2L("a1", "t6", , "a5")
+#define FBC_PAIR_ROW_2H(load, dots, ...) \
     FBC_PAIR_FIRST_OFFSET("t6") \
-    load FBC_PAIR_SUMS("t6", "a1", dots, left) FBC_PAIR_STORE_2H("t6", "a1", FBC_PAIR_FIRST_OFFSET("t6"), "a4") \
-        FBC_PAIR_SUMS("t6", "a1", dots, right) FBC_PAIR_STORE_2H("t6", "a1", , "a5")
-
-/* Registers of row i of the first and the second channel: of both outputs, or of the left one; of the right one. */
-#define FBC_PAIR_A_0 "t0"
-#define FBC_PAIR_A_1 "t1"
-#define FBC_PAIR_A_2 "t2"
-#define FBC_PAIR_B_0 "t3"
-#define FBC_PAIR_B_1 "t4"
-#define FBC_PAIR_B_2 "t5"
-#define FBC_PAIR_C_0 "s6"
-#define FBC_PAIR_C_1 "s7"
-#define FBC_PAIR_C_2 "s8"
-#define FBC_PAIR_D_0 "s9"
-#define FBC_PAIR_D_1 "s10"
-#define FBC_PAIR_D_2 "s11"
-/* Shapes: strides 1 and 2 with one word for both outputs; stride 2 with a word for each, two bytes apart. */
-#define FBC_PAIR_TAKE_1(i, step) \
-    FBC_PAIR_LOAD(FBC_PAIR_A_##i, "a2", step) \
-    FBC_PAIR_LOAD(FBC_PAIR_B_##i, "ra", step)
-#define FBC_PAIR_TAKE_2(i, step) FBC_PAIR_TAKE_1(i, step)
-#define FBC_PAIR_TAKE_2W(i, step) \
-    "lw " FBC_PAIR_C_##i ", 2(a2)\n" FBC_PAIR_LOAD(FBC_PAIR_A_##i, "a2", step) "lw " FBC_PAIR_D_##i \
-        ", 2(ra)\n" FBC_PAIR_LOAD(FBC_PAIR_B_##i, "ra", step)
-#define FBC_PAIR_LOADS_1(j, k) FBC_PAIR_TAKE_1(k, "a0")
-#define FBC_PAIR_LOADS_2(j, k) FBC_PAIR_TAKE_2(j, "a0") FBC_PAIR_TAKE_2(k, "a0")
-#define FBC_PAIR_LOADS_2W(j, k) FBC_PAIR_TAKE_2W(j, "a0") FBC_PAIR_TAKE_2W(k, "a0")
-#define FBC_PAIR_LOWEST_LOADS_1
-#define FBC_PAIR_LOWEST_LOADS_2 FBC_PAIR_TAKE_2(1, "a0")
-#define FBC_PAIR_LOWEST_LOADS_2W FBC_PAIR_TAKE_2W(1, "a0")
-#define FBC_PAIR_LEFT_1(i, j, k) \
-    (FBC_PAIR_A_##i, FBC_PAIR_A_##j, FBC_PAIR_A_##k, FBC_PAIR_B_##i, FBC_PAIR_B_##j, FBC_PAIR_B_##k, "s0", "s1", "s2", \
-     "s6", "s7", "s8")
-#define FBC_PAIR_RIGHT_1(i, j, k) \
-    (FBC_PAIR_A_##i, FBC_PAIR_A_##j, FBC_PAIR_A_##k, FBC_PAIR_B_##i, FBC_PAIR_B_##j, FBC_PAIR_B_##k, "s3", "s4", "s5", \
-     "s9", "s10", "s11")
-#define FBC_PAIR_LEFT_2(i, j, k) FBC_PAIR_LEFT_1(i, j, k)
-#define FBC_PAIR_RIGHT_2(i, j, k) FBC_PAIR_RIGHT_1(i, j, k)
-#define FBC_PAIR_LEFT_2W(i, j, k) \
-    (FBC_PAIR_A_##i, FBC_PAIR_A_##j, FBC_PAIR_A_##k, FBC_PAIR_B_##i, FBC_PAIR_B_##j, FBC_PAIR_B_##k, "s0", "s1", "s2", \
-     "s3", "s4", "s5")
-#define FBC_PAIR_RIGHT_2W(i, j, k) \
-    (FBC_PAIR_C_##i, FBC_PAIR_C_##j, FBC_PAIR_C_##k, FBC_PAIR_D_##i, FBC_PAIR_D_##j, FBC_PAIR_D_##k, "s0", "s1", "s2", \
-     "s3", "s4", "s5")
-#define FBC_PAIR_STEP(shape, store, i, j, k) \
-    FBC_PAIR_ROW_##store(FBC_PAIR_LOADS_##shape(j, k), FBC_PAIR_DOTS_3, FBC_PAIR_LEFT_##shape(i, j, k), \
-                         FBC_PAIR_RIGHT_##shape(i, j, k))
-#define FBC_PAIR_LOWEST(shape, store) \
-    FBC_PAIR_ROW_##store(FBC_PAIR_LOWEST_LOADS_##shape, FBC_PAIR_DOTS_2, FBC_PAIR_LEFT_##shape(0, 1, 2), \
-                         FBC_PAIR_RIGHT_##shape(0, 1, 2))
+    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_2H("t6", "a1", FBC_PAIR_FIRST_OFFSET("t6"), "a4") \
+        FBC_PAIR_RIGHT("t6", "a1", dots, __VA_ARGS__) FBC_PAIR_STORE_2H("t6", "a1", , "a5")
+#define FBC_PAIR_LOADS_1(b, c, e, f) FBC_PAIR_NEXT(c, f)
+#define FBC_PAIR_LOADS_2(b, c, e, f) FBC_PAIR_NEXT(b, e) FBC_PAIR_NEXT(c, f)
+#define FBC_PAIR_STEP(stride, store, a, b, c, d, e, f) \
+    FBC_PAIR_ROW_##store(FBC_PAIR_LOADS_##stride(b, c, e, f), FBC_PAIR_DOTS_3, a, b, c, d, e, f)
+#define FBC_PAIR_LOWEST_LOAD_1
+#define FBC_PAIR_LOWEST_LOAD_2 FBC_PAIR_NEXT("t1", "t4")
 
 /* Ways into the row loop, all but the last of equally many instructions: to the last row, to its steps from the last
  * one on. */
-#define FBC_PAIR_FIRST_ROW(shape, i) \
+#define FBC_PAIR_FIRST_ROW(a, d) \
     ".insn i 0x7B, 0, x1, x0, 2\n" /* lp.starti 1: the next instruction */ \
-    "lw t6, 52(sp)\n lw a1, 48(sp)\n" FBC_PAIR_TAKE_##shape(i, "t6")
-#define FBC_PAIR_MASK(word) "and " word ", " word ", a1\n"
-#define FBC_PAIR_MASK_1(i) FBC_PAIR_MASK(FBC_PAIR_A_##i) FBC_PAIR_MASK(FBC_PAIR_B_##i)
-#define FBC_PAIR_MASK_2(i) FBC_PAIR_MASK_1(i)
-#define FBC_PAIR_MASK_2W(i) FBC_PAIR_MASK_1(i) FBC_PAIR_MASK(FBC_PAIR_C_##i) FBC_PAIR_MASK(FBC_PAIR_D_##i)
-#define FBC_PAIR_ENTER(shape, i, second, then) \
-    FBC_PAIR_FIRST_ROW(shape, i) second "lw t6, 40(sp)\n" FBC_PAIR_MASK_##shape(i) FBC_PAIR_COUNT then
-#define FBC_PAIR_ENTER_LAST(shape, second) \
-    FBC_PAIR_FIRST_ROW(shape, 0) second FBC_PAIR_MASK_##shape(0) "j 84f\n nop\n nop\n"
+    "lw t6, 52(sp)\n lw a1, 48(sp)\n" FBC_PAIR_LOAD(a, "a2", "t6") FBC_PAIR_LOAD(d, "ra", "t6")
+#define FBC_PAIR_MASK(a, d) "and " a ", " a ", a1\n and " d ", " d ", a1\n"
+#define FBC_PAIR_ENTER_1(a, b, d, e, then) \
+    FBC_PAIR_FIRST_ROW(a, d) FBC_PAIR_NEXT(b, e) "lw t6, 40(sp)\n" FBC_PAIR_MASK(a, d) FBC_PAIR_COUNT then
+#define FBC_PAIR_ENTER_2(a, d, then) FBC_PAIR_FIRST_ROW(a, d) "lw t6, 40(sp)\n" FBC_PAIR_MASK(a, d) FBC_PAIR_COUNT then
 #define FBC_PAIR_ENTRIES_1 \
-    FBC_PAIR_ENTER_LAST(1, FBC_PAIR_TAKE_1(1, "a0")) \
-    FBC_PAIR_ENTER(1, 2, FBC_PAIR_TAKE_1(0, "a0"), "j 83f\n") \
-    FBC_PAIR_ENTER(1, 1, FBC_PAIR_TAKE_1(2, "a0"), "j 82f\n") FBC_PAIR_ENTER(1, 0, FBC_PAIR_TAKE_1(1, "a0"), )
+    FBC_PAIR_FIRST_ROW("t0", "t3") \
+    FBC_PAIR_NEXT("t1", "t4") \
+    FBC_PAIR_MASK("t0", "t3") \
+    "j 84f\n nop\n nop\n" FBC_PAIR_ENTER_1("t2", "t0", "t5", "t3", "j 83f\n") \
+        FBC_PAIR_ENTER_1("t1", "t2", "t4", "t5", "j 82f\n") FBC_PAIR_ENTER_1("t0", "t1", "t3", "t4", )
 #define FBC_PAIR_ENTRIES_2 \
-    FBC_PAIR_ENTER_LAST(2, ) \
-    FBC_PAIR_ENTER(2, 2, , "j 82f\n") FBC_PAIR_ENTER(2, 0, , )
-#define FBC_PAIR_ENTRIES_2W \
-    FBC_PAIR_ENTER_LAST(2W, ) \
-    FBC_PAIR_ENTER(2W, 2, , "j 82f\n") FBC_PAIR_ENTER(2W, 0, , )
+    FBC_PAIR_FIRST_ROW("t0", "t3") \
+    FBC_PAIR_MASK("t0", "t3") \
+    "j 84f\n nop\n nop\n" FBC_PAIR_ENTER_2("t2", "t5", "j 82f\n") FBC_PAIR_ENTER_2("t0", "t3", )
 #define FBC_PAIR_LOOP_1(store) \
-    FBC_PAIR_STEP(1, store, 0, 1, 2) \
-    "82:\n" FBC_PAIR_STEP(1, store, 1, 2, 0) "83:\n" FBC_PAIR_STEP(1, store, 2, 0, 1)
+    FBC_PAIR_STEP(1, store, "t0", "t1", "t2", "t3", "t4", "t5") \
+    "82:\n" FBC_PAIR_STEP(1, store, "t1", "t2", "t0", "t4", "t5", "t3") "83:\n" FBC_PAIR_STEP(1, store, "t2", "t0", \
+                                                                                              "t1", "t5", "t3", "t4")
 #define FBC_PAIR_LOOP_2(store) \
-    FBC_PAIR_STEP(2, store, 0, 1, 2) \
-    "82:\n" FBC_PAIR_STEP(2, store, 2, 1, 0)
-#define FBC_PAIR_LOOP_2W(store) \
-    FBC_PAIR_STEP(2W, store, 0, 1, 2) \
-    "82:\n" FBC_PAIR_STEP(2W, store, 2, 1, 0)
+    FBC_PAIR_STEP(2, store, "t0", "t1", "t2", "t3", "t4", "t5") \
+    "82:\n" FBC_PAIR_STEP(2, store, "t2", "t1", "t0", "t5", "t4", "t3")
 
 #define FBC_PAIR_NEXT_PAIR \
     "9: lw t0, 4(sp)\n lw t1, 8(sp)\n lw a2, 12(sp)\n lw t2, 24(sp)\n lw a3, 16(sp)\n" \
@@ -208,31 +157,24 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
     "lw t5, 64(sp)\n lw t6, 68(sp)\n add t0, t0, t5\n add t1, t1, t6\n sw t0, 4(sp)\n sw t1, 8(sp)\n" \
     "lw t5, 72(sp)\n lw t6, 76(sp)\n add ra, a2, t2\n add t5, a2, t5\n add t6, a3, t6\n sw t5, 12(sp)\n" \
     "sw t6, 16(sp)\n sw t3, 80(sp)\n sw t4, 84(sp)\n addi t0, sp, 108\n sw t0, 88(sp)\n"
-#define FBC_PAIR_FILTER(load, bytes, x, y, z) \
-    load " s0, 0(a1)\n " load " s1, " #bytes "(a1)\n " load " s2, 2 * " #bytes "(a1)\n " load " " x ", 3 * " #bytes \
-         "(a1)\n " load " " y ", 4 * " #bytes "(a1)\n " load " " z ", 5 * " #bytes "(a1)\n"
-#define FBC_PAIR_FILTER_8(...) FBC_PAIR_FILTER("lw", 4, __VA_ARGS__)
-#define FBC_PAIR_FILTER_4(...) FBC_PAIR_FILTER("lhu", 2, __VA_ARGS__)
-#define FBC_PAIR_FILTER_2(...) FBC_PAIR_FILTER("lbu", 1, __VA_ARGS__)
+#define FBC_PAIR_FILTER_4 \
+    "lhu s0, 0(a1)\n lhu s1, 2(a1)\n lhu s2, 4(a1)\n lhu s6, 6(a1)\n lhu s7, 8(a1)\n lhu s8, 10(a1)\n"
+#define FBC_PAIR_FILTER_2 \
+    "lbu s0, 0(a1)\n lbu s1, 1(a1)\n lbu s2, 2(a1)\n lbu s6, 3(a1)\n lbu s7, 4(a1)\n lbu s8, 5(a1)\n"
 #define FBC_PAIR_SHIFT_3(code, x, y, z, from_x, from_y, from_z, by) \
     code " " x ", " from_x ", " by "\n " code " " y ", " from_y ", " by "\n " code " " z ", " from_z ", " by "\n"
 #define FBC_PAIR_PLACE(x, y, z, from_x, from_y, from_z, up, down) \
     FBC_PAIR_SHIFT_3("sll", x, y, z, from_x, from_y, from_z, up) FBC_PAIR_SHIFT_3("srl", x, y, z, x, y, z, down)
-#define FBC_PAIR_TAPS_1(bits) \
-    FBC_PAIR_FILTER_##bits("s6", "s7", "s8") FBC_PAIR_PLACE("s3", "s4", "s5", "s0", "s1", "s2", "t3", "t4") \
-        FBC_PAIR_PLACE("s9", "s10", "s11", "s6", "s7", "s8", "t3", "t4") \
-            FBC_PAIR_PLACE("s0", "s1", "s2", "s0", "s1", "s2", "t1", "t2") \
-                FBC_PAIR_PLACE("s6", "s7", "s8", "s6", "s7", "s8", "t1", "t2")
-#define FBC_PAIR_TAPS_2(bits) FBC_PAIR_TAPS_1(bits)
-#define FBC_PAIR_TAPS_2W(bits) \
-    FBC_PAIR_FILTER_##bits("s3", "s4", "s5") FBC_PAIR_PLACE("s0", "s1", "s2", "s0", "s1", "s2", "t1", "t2") \
-        FBC_PAIR_PLACE("s3", "s4", "s5", "s3", "s4", "s5", "t1", "t2")
-#define FBC_PAIR_NEXT_PHASE(bits, shape) \
+#define FBC_PAIR_NEXT_PHASE(bits) \
     "8: lw t6, 88(sp)\n lw a1, 0(sp)\n" FBC_PAIR_FIELD("t0") "beqz t0, 7f\n" FBC_PAIR_FIELD("t1") \
         FBC_PAIR_FIELD("t2") "add a2, a2, t1\n add ra, ra, t1\n add a3, a3, t2\n" FBC_PAIR_FIELD("t1") \
             FBC_PAIR_FIELD("t2") FBC_PAIR_FIELD("t3") \
-                FBC_PAIR_FIELD("t4") "addi t6, t6, 8\n sw t6, 88(sp)\n" FBC_PAIR_TAPS_##shape( \
-                    bits) "lw t6, 92(sp)\n .insn i 0x7B, 2, x1, t0, 0\n jr t6\n" /* lp.count 1 */
+                FBC_PAIR_FIELD("t4") "addi t6, t6, 8\n sw t6, 88(sp)\n" FBC_PAIR_FILTER_##bits FBC_PAIR_PLACE( \
+                    "s3", "s4", "s5", "s0", "s1", "s2", "t3", "t4") FBC_PAIR_PLACE("s9", "s10", "s11", "s6", "s7", \
+                                                                                   "s8", "t3", "t4") \
+                    FBC_PAIR_PLACE("s0", "s1", "s2", "s0", "s1", "s2", "t1", "t2") \
+                        FBC_PAIR_PLACE("s6", "s7", "s8", "s6", "s7", "s8", "t1", \
+                                       "t2") "lw t6, 92(sp)\n .insn i 0x7B, 2, x1, t0, 0\n jr t6\n" /* lp.count 1 */
 
 /* Instructions. */
 #define FBC_PAIR_STORED_4 2
@@ -240,27 +182,17 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
 #define FBC_PAIR_STORED_2H 4
 #define FBC_PAIR_ENTERED_1 (3 * 12 + 11)
 #define FBC_PAIR_ENTERED_2 (2 * 10 + 9)
-#define FBC_PAIR_ENTERED_2W (2 * 14 + 13)
-#define FBC_PAIR_TAPPED_1 30
-#define FBC_PAIR_TAPPED_2 30
-#define FBC_PAIR_TAPPED_2W 18
 #define FBC_PAIR_STEPS_1 3
 #define FBC_PAIR_STEPS_2 2
-#define FBC_PAIR_STEPS_2W 2
 #define FBC_PAIR_LOADED_1 2
 #define FBC_PAIR_LOADED_2 4
-#define FBC_PAIR_LOADED_2W 8
-#define FBC_PAIR_LOWEST_LOADED_1 0
-#define FBC_PAIR_LOWEST_LOADED_2 2
-#define FBC_PAIR_LOWEST_LOADED_2W 4
-#define FBC_PAIR_HEAD(shape) /* from lp.starti 0 to the row loop */ \
-    (3 + 28 + 18 + FBC_PAIR_TAPPED_##shape + FBC_PAIR_ENTERED_##shape)
-#define FBC_PAIR_ROUND(shape, store) \
-    (FBC_PAIR_STEPS_##shape * (FBC_PAIR_LOADED_##shape + 2 * (12 + FBC_PAIR_STORED_##store)))
-#define FBC_PAIR_TAIL(shape, store) /* from the row loop to the end of the strip */ \
-    (2 + FBC_PAIR_LOWEST_LOADED_##shape + 2 * (10 + FBC_PAIR_STORED_##store) + 6)
+#define FBC_PAIR_HEAD(stride) (3 + 28 + 48 + FBC_PAIR_ENTERED_##stride) /* from lp.starti 0 to the row loop */
+#define FBC_PAIR_ROUND(stride, store) \
+    (FBC_PAIR_STEPS_##stride * (FBC_PAIR_LOADED_##stride + 2 * (12 + FBC_PAIR_STORED_##store)))
+#define FBC_PAIR_TAIL(stride, store) /* from the row loop to the end of the strip */ \
+    (2 + FBC_PAIR_LOADED_##stride - 2 + 2 * (10 + FBC_PAIR_STORED_##store) + 6)
 
-#define FBC_PAIR_ASM(bits, is_signed, shape, store) \
+#define FBC_PAIR_ASM(bits, is_signed, stride, store) \
     __asm__ volatile( \
         ".balign 4\n .option push\n .option norvc\n .option norelax\n" \
         "sw gp, 96(a0)\n sw tp, 100(a0)\n sw sp, 104(a0)\n mv sp, a0\n" \
@@ -269,47 +201,45 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
         ".insn i 0x7B, 0, x0, x0, %[start]\n"                   /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"                     /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_PAIR_NEXT_PAIR /* lp.endi 1 */ \
-            FBC_PAIR_NEXT_PHASE(bits, shape) "6:\n" FBC_PAIR_ENTRIES_##shape \
-                FBC_PAIR_LOOP_##shape(store) "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_LOWEST( \
-                    shape, store) "4: lw t6, 88(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, " \
-                                  "t0\n add a3, a3, t1\n" \
-                                  "j 8b\n" \
-                                  "5:\n" FBC_PAIR_STEP(shape, store, 0, 1, \
-                                                       2) "j 4b\n" \
-                                                          "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
-                                                          "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
-                                                          "bnez t0, 9b\n" \
-                                                          "lw gp, 96(sp)\n lw tp, 100(sp)\n lw sp, 104(sp)\n" \
-                                                          ".option pop" \
+            FBC_PAIR_NEXT_PHASE(bits) "6:\n" FBC_PAIR_ENTRIES_##stride \
+                FBC_PAIR_LOOP_##stride(store) "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_ROW_##store( \
+                    FBC_PAIR_LOWEST_LOAD_##stride, FBC_PAIR_DOTS_2, "t0", "t1", "t2", "t3", "t4", \
+                    "t5") "4: lw t6, 88(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, " \
+                          "t0\n add a3, a3, t1\n" \
+                          "j 8b\n" \
+                          "5:\n" FBC_PAIR_STEP(stride, store, "t0", "t1", "t2", "t3", "t4", \
+                                               "t5") "j 4b\n" \
+                                                     "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
+                                                     "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
+                                                     "bnez t0, 9b\n" \
+                                                     "lw gp, 96(sp)\n lw tp, 100(sp)\n lw sp, 104(sp)\n" \
+                                                     ".option pop" \
         : "+r"(block) \
-        : [lanes] "i"((bits) == 8 ? 1 : 2), [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), \
-          [scale] "i"(FBC_PAIR_SHIFT), [start] "i"(2 * FBC_PAIR_HEAD(shape)), \
-          [end] "i"(2 * (FBC_PAIR_HEAD(shape) + FBC_PAIR_ROUND(shape, store) - 2)), \
-          [last] "i"(2 * (FBC_PAIR_HEAD(shape) + FBC_PAIR_ROUND(shape, store) + FBC_PAIR_TAIL(shape, store) - 3)) \
+        : [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), [scale] "i"(FBC_PAIR_SHIFT), \
+          [start] "i"(2 * FBC_PAIR_HEAD(stride)), \
+          [end] "i"(2 * (FBC_PAIR_HEAD(stride) + FBC_PAIR_ROUND(stride, store) - 2)), \
+          [last] "i"(2 * (FBC_PAIR_HEAD(stride) + FBC_PAIR_ROUND(stride, store) + FBC_PAIR_TAIL(stride, store) - 3)) \
         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
           "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
 /* All strips of the pairs. */
-#define FBC_DEFINE_PAIRS(bits, is_signed, shape, store) \
-    static void fbc_pairs_##bits##_##is_signed##_##shape##_##store(fbc_pair_run *run) { \
+#define FBC_DEFINE_PAIRS(bits, is_signed, stride, store) \
+    static void fbc_pairs_##bits##_##is_signed##_##stride##_##store(fbc_pair_run *run) { \
         register fbc_pair_run *block __asm__("a0") = run; \
-        FBC_PAIR_ASM(bits, is_signed, shape, store); \
+        FBC_PAIR_ASM(bits, is_signed, stride, store); \
     }
 
 #else
 
 typedef enum { FBC_PAIR_4, FBC_PAIR_2L, FBC_PAIR_2H } fbc_pair_store;
-typedef enum { FBC_PAIR_SHAPE_1, FBC_PAIR_SHAPE_2, FBC_PAIR_SHAPE_2W } fbc_pair_shape;
 
 /* The sum of a window of `rows` rows whose first word lies at `input`; its taps are shifted up, then down. */
 FBC_INLINE int32_t fbc_pair_sum(const uint8_t *input, uint32_t row_bytes, const uint8_t *filter, uint32_t rows,
                                 uint32_t bits, uint32_t is_signed, uint32_t up, uint32_t down) {
     int32_t sum = 0;
     for (uint32_t row = 0; row < rows; row++, input += row_bytes) {
-        uint32_t stored = 0;
-        for (uint32_t byte = 0; byte < bits / 2u; byte++) {
-            stored |= (uint32_t)filter[row * bits / 2u + byte] << 8u * byte;
-        }
+        const uint32_t stored =
+            bits == 4u ? filter[2u * row] | (uint32_t)filter[2u * row + 1u] << 8 : (uint32_t)filter[row];
         const uint32_t word = stored << up >> down;
         const uint8_t taps[4] = {(uint8_t)word, (uint8_t)(word >> 8), (uint8_t)(word >> 16), (uint8_t)(word >> 24)};
         for (uint32_t lane = 0; lane < 32u / bits; lane++) {
@@ -328,16 +258,14 @@ FBC_INLINE void fbc_pair_put(uint8_t *output, const uint32_t values[2], fbc_pair
 /* Two outputs of a strip's row; `above` is 1 if the first row of the window is not there, `rows` are. */
 FBC_INLINE void fbc_pair_row(const fbc_pair_run *run, const fbc_pair_phase *phase, const uint8_t *input,
                              uint8_t *output, uint32_t above, uint32_t rows, uint32_t bits, uint32_t is_signed,
-                             fbc_pair_shape shape, fbc_pair_store store) {
+                             fbc_pair_store store) {
     for (uint32_t column = 0; column < 2u; column++) {
-        const uint32_t same = column == 0u || shape == FBC_PAIR_SHAPE_2W; /* taps of both outputs */
-        const uint32_t up = same ? phase->left_up : phase->right_up;
-        const uint32_t down = same ? phase->left_down : phase->right_down;
-        const uint8_t *word = shape == FBC_PAIR_SHAPE_2W ? input + 2u * column : input;
+        const uint32_t up = column == 0u ? phase->left_up : phase->right_up;
+        const uint32_t down = column == 0u ? phase->left_down : phase->right_down;
         uint32_t values[2];
         for (uint32_t channel = 0; channel < 2u; channel++) {
             const uint8_t *filter = run->filters + (3u * channel + above) * bits / 2u;
-            const int32_t sum = fbc_pair_sum(word + channel * run->plane_bytes, run->row_bytes, filter, rows, bits,
+            const int32_t sum = fbc_pair_sum(input + channel * run->plane_bytes, run->row_bytes, filter, rows, bits,
                                              is_signed, up, down) +
                                 run->addends[2u * channel];
             const fbc_scale scale = run->scales[channel];
@@ -348,20 +276,19 @@ FBC_INLINE void fbc_pair_row(const fbc_pair_run *run, const fbc_pair_phase *phas
 }
 
 FBC_INLINE void fbc_pair_strip(const fbc_pair_run *run, const fbc_pair_phase *phase, const uint8_t *input,
-                               uint8_t *output, uint32_t bits, uint32_t is_signed, fbc_pair_shape shape,
+                               uint8_t *output, uint32_t bits, uint32_t is_signed, uint32_t stride,
                                fbc_pair_store store) {
-    const uint32_t stride = shape == FBC_PAIR_SHAPE_1 ? 1u : 2u;
     uint32_t above = run->first_mask == 0u;
     for (uint32_t row = 1; row <= run->output_rows; row++) {
         const uint32_t rows = 3u - above - (row == run->output_rows ? run->below : 0u);
-        fbc_pair_row(run, phase, input, output, above, rows, bits, is_signed, shape, store);
+        fbc_pair_row(run, phase, input, output, above, rows, bits, is_signed, store);
         input += (stride - above) * run->row_bytes;
         output += run->pixel_bytes + run->row_rest;
         above = 0;
     }
 }
 
-FBC_INLINE void fbc_pairs_in_c(fbc_pair_run *run, uint32_t bits, uint32_t is_signed, fbc_pair_shape shape,
+FBC_INLINE void fbc_pairs_in_c(fbc_pair_run *run, uint32_t bits, uint32_t is_signed, uint32_t stride,
                                fbc_pair_store store) {
     const uint32_t output_bytes = run->output_rows * (run->pixel_bytes + run->row_rest);
     for (; run->pairs > 0u; run->pairs--) {
@@ -370,7 +297,7 @@ FBC_INLINE void fbc_pairs_in_c(fbc_pair_run *run, uint32_t bits, uint32_t is_sig
             read += phase->input_step;
             written += phase->output_step;
             for (uint32_t strip = 0; strip < phase->strips; strip++) {
-                fbc_pair_strip(run, phase, run->plane + read, run->output + written, bits, is_signed, shape, store);
+                fbc_pair_strip(run, phase, run->plane + read, run->output + written, bits, is_signed, stride, store);
                 read += phase->input_next + run->input_bytes;
                 written += phase->output_next + output_bytes;
             }
@@ -383,9 +310,9 @@ FBC_INLINE void fbc_pairs_in_c(fbc_pair_run *run, uint32_t bits, uint32_t is_sig
     }
 }
 
-#define FBC_DEFINE_PAIRS(bits, is_signed, shape, store) \
-    static void fbc_pairs_##bits##_##is_signed##_##shape##_##store(fbc_pair_run *run) { \
-        fbc_pairs_in_c(run, bits, is_signed, FBC_PAIR_SHAPE_##shape, FBC_PAIR_##store); \
+#define FBC_DEFINE_PAIRS(bits, is_signed, stride, store) \
+    static void fbc_pairs_##bits##_##is_signed##_##stride##_##store(fbc_pair_run *run) { \
+        fbc_pairs_in_c(run, bits, is_signed, stride, FBC_PAIR_##store); \
     }
 
 #endif

@@ -25,7 +25,7 @@ typedef enum {
     FBC_STRIP_CLAMPED,
     FBC_STRIP_GENERAL,
     FBC_STRIP_FOLDED,
-    FBC_STRIP_SHORT
+    FBC_STRIP_NARROW
 } fbc_strip_kind;
 
 /* How two outputs are stored: 8 bits each; 4 bits each; 2 bits each into the low half of a byte, or into the high half
@@ -58,7 +58,7 @@ typedef struct fbc_strip_pair {
     uint32_t saved[3];    /* registers, by the assembler */
 } fbc_strip_pair;
 
-enum { FBC_STRIP_UPPER_BYTES = 0x0703, FBC_STRIP_SHORT_SHIFT = 18 };
+enum { FBC_STRIP_UPPER_BYTES = 0x0703, FBC_STRIP_NARROW_SHIFT = 18 };
 
 #ifdef FBC_XPULPV2
 
@@ -163,14 +163,14 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
 #define FBC_STRIP_RIGHT_FOLDED(a, b, c, u, v, w, d, e, f, x, y, z, store) \
     FBC_STRIP_TWO_FOLDED(FBC_STRIP_GET("gp", "40"), a, a, b, c, u, v, w, d, e, f, x, y, z, "a4")
 /* p.muluN: the product of two lower halves, shifted by an immediate. */
-#define FBC_STRIP_MULTIPLY_SHORT(sum, multiplier) ".insn r 0x5B, 0, %[scale], " sum ", " sum ", " multiplier "\n"
-#define FBC_STRIP_TWO_SHORT(load, a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
+#define FBC_STRIP_MULTIPLY_NARROW(sum, multiplier) ".insn r 0x5B, 0, %[scale], " sum ", " sum ", " multiplier "\n"
+#define FBC_STRIP_TWO_NARROW(load, a, b, c, u, v, w, d, e, f, x, y, z, store, pointer) \
     "mv t6, ra\n" load FBC_STRIP_DOTS_MORE("t6", a, b, c, u, v, w) FBC_STRIP_CLIP_TO("t6", "gp") \
-        FBC_STRIP_GET("a1", "8") FBC_STRIP_MULTIPLY_SHORT("t6", "a6") FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) \
-            FBC_STRIP_CLIP_TO("a1", "tp") FBC_STRIP_MULTIPLY_SHORT("a1", "a7") store("t6", "a1", pointer)
-#define FBC_STRIP_LEFT_SHORT(load, ...) FBC_STRIP_TWO_SHORT(load, __VA_ARGS__, "a3")
-#define FBC_STRIP_RIGHT_SHORT(...) FBC_STRIP_TWO_SHORT(, __VA_ARGS__, "a4")
-#define FBC_STRIP_COMPUTED_SHORT 24
+        FBC_STRIP_GET("a1", "8") FBC_STRIP_MULTIPLY_NARROW("t6", "a6") FBC_STRIP_DOTS_MORE("a1", d, e, f, x, y, z) \
+            FBC_STRIP_CLIP_TO("a1", "tp") FBC_STRIP_MULTIPLY_NARROW("a1", "a7") store("t6", "a1", pointer)
+#define FBC_STRIP_LEFT_NARROW(load, ...) FBC_STRIP_TWO_NARROW(load, __VA_ARGS__, "a3")
+#define FBC_STRIP_RIGHT_NARROW(...) FBC_STRIP_TWO_NARROW(, __VA_ARGS__, "a4")
+#define FBC_STRIP_COMPUTED_NARROW 24
 #define FBC_STRIP_COMPUTED_FOLDED 29 /* instructions of both without loads of rows and stores */
 #define FBC_STRIP_COMPUTED_PLAIN 24
 #define FBC_STRIP_COMPUTED_CLAMPED 34
@@ -179,7 +179,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
 #define FBC_STRIP_ADDENDS_CLAMPED "lw ra, 56(sp)\n lw tp, 40(sp)\n"
 #define FBC_STRIP_ADDENDS_GENERAL FBC_STRIP_ADDENDS_CLAMPED
 #define FBC_STRIP_ADDENDS_FOLDED "lw ra, 56(sp)\n lw tp, 44(sp)\n lw gp, 40(sp)\n"
-#define FBC_STRIP_ADDENDS_SHORT "lw ra, 4(sp)\n lw tp, 44(sp)\n lw gp, 40(sp)\n"
+#define FBC_STRIP_ADDENDS_NARROW "lw ra, 4(sp)\n lw tp, 44(sp)\n lw gp, 40(sp)\n"
 
 /* The next row of both channels. */
 #define FBC_STRIP_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, a0\n" /* p.lw */
@@ -257,7 +257,7 @@ _Static_assert(sizeof(fbc_strip_pair) == 112, "the assembler below has the offse
                                                         ".option pop" \
                      : "+r"(block) \
                      : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [scale] "i"(FBC_STRIP_SHORT_SHIFT), \
+                       [clip] "i"(FBC_STRIP_BITS_##store + 1), [scale] "i"(FBC_STRIP_NARROW_SHIFT), \
                        [start] "i"(2 * FBC_STRIP_HEAD_##stride), \
                        [end] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) - 2)), \
                        [last] "i"(2 * (FBC_STRIP_HEAD_##stride + FBC_STRIP_INSTRUCTIONS_##stride(kind, store) + \
@@ -292,9 +292,9 @@ FBC_INLINE uint32_t fbc_strip_output(const fbc_strip_pair *pair, const uint8_t *
         const uint32_t clipped = (uint32_t)fbc_clamp(sum + pair->offset[channel], 0, pair->clamp[channel]);
         return (clipped * (uint32_t)pair->multiplier[channel] + (uint32_t)pair->addend[channel]) >> 24;
     }
-    if (kind == FBC_STRIP_SHORT) {
+    if (kind == FBC_STRIP_NARROW) {
         const uint32_t clipped = (uint32_t)fbc_clamp(sum + pair->offset[channel], 0, pair->clamp[channel]);
-        return clipped * (uint32_t)pair->multiplier[channel] >> FBC_STRIP_SHORT_SHIFT;
+        return clipped * (uint32_t)pair->multiplier[channel] >> FBC_STRIP_NARROW_SHIFT;
     }
     if (kind != FBC_STRIP_PLAIN) {
         sum = fbc_clamp(sum, -pair->clamp[channel] - 1, pair->clamp[channel]);
