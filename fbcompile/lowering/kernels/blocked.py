@@ -84,9 +84,9 @@ class BlockCost:
     row: float = 25
     tap: float = 2
     copy_word: float = 2.5
-    column: float = 20
+    column: float = 10
     border: float = 60
-    column_word: float = 5
+    column_word: float = 4
     widen_tap: float = 40
     widen_word: float = 3.0
     widen_lane: float = 25
