@@ -13,6 +13,7 @@ from fbcompile.lowering.kernels import choose_kernel
 from fbcompile.lowering.network import Requantization, Tensor, WeightedLayer
 from fbcompile.lowering.packing import (
     dense_weights,
+    pack_parameters,
     pack_requantization,
     pack_tensor,
     pack_weights,
@@ -109,6 +110,31 @@ def test_filter_rows_lie_above_each_other_in_bytes(bits):
         stored = packed.reshape(-1, 4)[row // ratio].astype(np.int64)
         lanes = (stored >> row % ratio * bits) % (1 << bits)
         np.testing.assert_array_equal(lanes - (lanes > high) * (1 << bits), [*taps, 0])
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_plane_rows_lie_one_after_the_other(bits):
+    weights = np.random.default_rng(bits).integers(-1, 1, (8, 1, 3, 3), endpoint=True)
+    layer = make_layer(weights, bits, bits, groups=8, op="depthwise")
+    kernel = dataclasses.replace(
+        choose_kernel(layer, dataclasses.replace(load_target("xpulpnn"), isa="xpulpnn")),
+        weight_layout="plane_rows",
+    )
+    packed = np.frombuffer(pack_weights(layer, kernel), np.uint8)
+    rows = [
+        sum((int(tap) % (1 << bits)) << bits * i for i, tap in enumerate(row))
+        for row in weights.reshape(24, 3)
+    ]
+    expected = b"".join(row.to_bytes(bits // 2, "little") for row in rows)
+    assert packed.tobytes() == expected
+
+
+def test_multipliers_of_kernels_that_multiply_in_place_are_stored_less_one():
+    layer = make_layer(np.ones((8, 8, 1, 1)), 8, 8)
+    for isa, multiplier in (("portable", 1), ("xpulpv2", 0), ("xpulpnn", 0)):
+        kernel = choose_kernel(layer, dataclasses.replace(load_target("xpulpnn"), isa=isa))
+        scales, _ = pack_parameters(layer, kernel)
+        np.testing.assert_array_equal(np.frombuffer(scales, "<i4")[::2], [multiplier] * 8)
 
 
 def test_blocked_words_of_four_channels_are_interleaved():
