@@ -19,6 +19,7 @@ from fbcompile.lowering.emit import RUNTIME
 from fbcompile.lowering.kernels import runtime_sources
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import IntArray, Network
+from fbcompile.lowering.program import program_network
 from fbcompile.profiling.synthetic import random_input, synthetic_network
 from fbcompile.reference.numpy_interpreter import run_numpy
 from fbcompile.targets.target import Target
@@ -57,7 +58,7 @@ class _Program:
 
     Attributes:
         key: What is measured.
-        network: Its network.
+        network: The layers of its program.
         inputs: Integer input (1, C, H, W).
         l2_bytes: What its tensors take of L2.
     """
@@ -94,7 +95,8 @@ def measure(keys: Sequence[LatencyKey], bench: Bench) -> dict[LatencyKey, Outcom
             except (DoesNotFitError, UnsupportedModelError) as error:
                 outcomes[key] = error
                 continue
-            programs[str(number)] = _Program(key, network, random_input(key), report.l2_bytes)
+            program = program_network(network, folder / str(number) / "c")
+            programs[str(number)] = _Program(key, program, random_input(key), report.l2_bytes)
         if programs:
             outcomes |= _run(programs, bench, folder)
     return outcomes

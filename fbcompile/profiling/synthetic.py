@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 
@@ -39,7 +40,8 @@ def synthetic_network(key: LatencyKey) -> Network:
     """A network whose last layer is the layer of ``key``; the same key gives the same network.
 
     A layer that reads one tensor is alone. For one that reads two, a layer before it makes the second from
-    the first.
+    the first. Before a depthwise layer there is a pointwise one, as in networks: what it writes may be
+    channel-first.
 
     Weights are uniform over their type; requantization is chosen as for a trained network, so that outputs
     fill their range and the 64-bit form appears only for raw ones. Outputs are unsigned (raw ones signed).
@@ -54,6 +56,10 @@ def synthetic_network(key: LatencyKey) -> Network:
     generator = np.random.default_rng(_seed(key))
     layer = maker(key, generator)
     first, *others = layer.inputs
+    if key.shape.op == "depthwise":
+        channels = next(n for n in (4, 8) if n != first.channels)
+        source = dataclasses.replace(first, name="source", channels=channels, bits=8, signed=False)
+        return Network("profiled", source, layer.output, (_derived(source, first, generator), layer))
     helpers = tuple(_derived(first, other, generator) for other in others)
     return Network("profiled", first, layer.output, (*helpers, layer))
 

@@ -13,13 +13,10 @@ from fbcompile.lowering.kernels.candidate import (
 )
 from fbcompile.lowering.kernels.depthwise import BandCosts
 from fbcompile.lowering.kernels.model import (
-    ROW_TAPS,
     Cost,
     Kernel,
     Tile,
     is_depthwise,
-    kernel_size,
-    lane_bytes,
     weighted,
 )
 from fbcompile.lowering.network import Layer, WeightedLayer
@@ -63,11 +60,6 @@ class InPlaceKernel(Kernel):
     def form(self, layer: Layer) -> RequantizationForm:
         """Always the same."""
         return self.requantization
-
-    def weight_bytes(self, layer: Layer, output_channels: int) -> int:
-        """Rows of three taps and a zero, in whatever order."""
-        height, _ = kernel_size(weighted(layer))
-        return lane_bytes(output_channels * height * ROW_TAPS, weighted(layer).weight_bits)
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""

@@ -131,7 +131,7 @@ class Kernel:
         if not isinstance(layer, WeightedLayer):
             return 0
         height, width = kernel_size(layer)
-        if self.weight_layout == "filter_rows":
+        if self.weight_layout in ("filter_rows", "plane_rows"):
             return lane_bytes(output_channels * height * ROW_TAPS, layer.weight_bits)
         if self.weight_layout == "depthwise":
             return output_channels * lane_bytes(height * width, layer.weight_bits)
