@@ -38,8 +38,8 @@ class LayerPlan:
         kernel: Its C kernel.
         tiling: Its tiles.
         weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
-        spares: Cycles that its parts are predicted to take more, each for itself and with HWC tensors; 0 for
-            a layer that is neither fused nor has channel-first tensors.
+        spares: Cycles that its parts are predicted to take more, each for itself; 0 for a layer that is not
+            fused.
         layout: Layout of its first input; None before layouts are chosen.
     """
 

@@ -47,7 +47,9 @@ def choose_layouts(
             obstacle = "channel-first, no tile fits L1"
             chosen[reader] = dataclasses.replace(chosen[reader], layout=LayoutChoice(False, 0.0, obstacle))
             continue
-        gain = sum(new.spares - old.spares for old, new in zip(before, after, strict=True))
+        gain = sum(
+            old.tiling.cycles.total - new.tiling.cycles.total for old, new in zip(before, after, strict=True)
+        )
         if gain > 0:
             chosen[producer], chosen[reader] = after
         layout = LayoutChoice(gain > 0, gain, "" if gain > 0 else "it is not predicted to be faster")
@@ -86,10 +88,7 @@ def _with_channel_first(plan: LayerPlan, tensor: str, target: Target) -> LayerPl
     kernel = _choose_kernel(layer, target)
     tiling = tile_layer(layer, kernel, target)
     weights = pack_weight_blocks(layer, kernel, tiling)
-    spares = plan.spares + plan.tiling.cycles.total - tiling.cycles.total
-    return dataclasses.replace(
-        plan, layer=layer, kernel=kernel, tiling=tiling, weights=weights, spares=spares
-    )
+    return dataclasses.replace(plan, layer=layer, kernel=kernel, tiling=tiling, weights=weights)
 
 
 def _choose_kernel(layer: Layer, target: Target) -> Kernel:

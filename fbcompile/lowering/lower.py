@@ -40,7 +40,7 @@ class LayerReport:
         traffic_bytes: Bytes between L2 and L1.
         once_bytes: The same if every tensor moved once.
         gap: Relative optimality gap of the tiling.
-        spares: Cycles that its parts are predicted to take more, each for itself and with HWC tensors.
+        spares: Cycles that its parts are predicted to take more, each for itself.
         layout: Layout of its first input.
     """
 
@@ -95,10 +95,7 @@ class LoweringReport:
 
     @property
     def spared_cycles(self) -> float:
-        """Cycles that fusion and channel-first tensors are predicted to spare.
-
-        Latency tables know single layers with HWC tensors only.
-        """
+        """Cycles that fusion is predicted to spare: latency tables know single layers only."""
         return sum(layer.spares for layer in self.layers)
 
     @property

@@ -41,8 +41,7 @@ def test_what_a_depthwise_layer_reads_is_channel_first(lowering):
         pair = slice(reader - 1, reader + 1)
         spared = sum(plan.tiling.cycles.total for plan in before[pair])
         spared -= sum(plan.tiling.cycles.total for plan in plans[pair])
-        assert layout.gain == pytest.approx(spared)
-        assert layout.gain == pytest.approx(sum(plan.spares for plan in plans[pair])) != 0
+        assert layout.gain == pytest.approx(spared) != 0
     assert choose_layouts(network, before, target) == (result, plans)
 
 
@@ -147,7 +146,6 @@ def test_programs_with_channel_first_tensors_compute_the_same(lowering, size, l1
     read = [layer for layer in report.layers if layer.layout.channel_first]
     assert read
     assert all(layer.tiles > 1 for layer in read)
-    assert report.spared_cycles == pytest.approx(sum(layer.layout.gain for layer in read))
     assert_equal_to_numpy(tmp_path, builder)
 
 
