@@ -146,7 +146,8 @@ def check_tally(tally: Tally, count: int) -> None:
     logger.info("%s", tally)
     assert tally.networks >= count, tally
     if count >= ENOUGH_TO_SEE_ALL:
-        assert tally.tiled > tally.networks / 2, tally
+        # About half of them are; far fewer are no accident, while a few less than half may be.
+        assert tally.tiled > tally.networks / 4, tally
         assert set(EVERYTHING) <= set(tally.seen), tally
 
 
