@@ -23,9 +23,9 @@ pointwise layer of 512 input channels 2 % and one of 16 input channels 18 % of i
 ``add`` also centres the error that rounding ``mul`` makes over the range that matters, which halves it.
 
 Where a caller says which form the kernels compute fastest (``lowering/requantization_form.py``), it is
-preferred to all of these if it has an error of at most 1/16. Short: shift 15. Folded: shift 18, and addends
-that are multiples of the multipliers; if products can leave int32, it has a clamp, which those kernels do
-not see.
+preferred to all of these if it has an error of at most 1/16. Short: shift 15. Less one, for depthwise layers:
+shift 16, else folded. Folded: shift 18, and addends that are multiples of the multipliers; if products can
+leave int32, it has a clamp, which those kernels do not see.
 
 Integer multipliers need none of that: with shift 0, ``acc·M + floor(B + 1/2)`` is y rounded half up, exactly.
 """
@@ -42,6 +42,7 @@ from fbcompile.errors import UnsupportedModelError
 from fbcompile.lowering.network import IntArray, Requantization
 from fbcompile.lowering.requantization_form import (
     FOLDED_SHIFT,
+    PLANE_SHIFT,
     SHORT_SHIFT,
     RequantizationForm,
     fold_requantization,
@@ -135,10 +136,10 @@ def choose_requantization(
     found = _exact(problem)
     if found is not None:
         return found
-    fast = {RequantizationForm.FOLDED: _folded, RequantizationForm.SHORT: _short}.get(preferred)
-    found = None if fast is None else fast(problem)
-    if found is not None and _error(problem, found) <= MAXIMUM_ERROR - _MARGIN:
-        return found
+    for fast in _PREFERRED.get(preferred, ()):
+        found = fast(problem)
+        if found is not None and _error(problem, found) <= MAXIMUM_ERROR - _MARGIN:
+            return found
     for form, widest, error in (
         (_narrow, _NARROW_SHIFT, UNCLAMPED_ERROR),
         (_clamped, _NARROW_SHIFT, MAXIMUM_ERROR),
@@ -245,6 +246,20 @@ def _folded(problem: _Problem) -> Requantization | None:
     if not _fits_int32(problem, multiplier, addend, clamp):
         return None
     return dataclasses.replace(found, clamp=clamp)
+
+
+def _of_planes(problem: _Problem) -> Requantization | None:
+    """With the shift of kernels that read narrow planes in place, or None if products can leave int32."""
+    candidate = _candidate(problem, PLANE_SHIFT)
+    return None if candidate is None else _narrow(problem, *candidate, PLANE_SHIFT)
+
+
+_PREFERRED: dict[RequantizationForm, tuple[Callable[[_Problem], Requantization | None], ...]] = {
+    RequantizationForm.LESS_ONE: (_of_planes, _folded),
+    RequantizationForm.FOLDED: (_folded,),
+    RequantizationForm.SHORT: (_short,),
+}
+"""How the preferred forms are found, best first."""
 
 
 def _fits_int32(problem: _Problem, multiplier: IntArray, addend: IntArray, clamp: IntArray | None) -> bool:

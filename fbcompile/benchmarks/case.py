@@ -23,7 +23,7 @@ from fbcompile.lowering.network import (
     WeightedLayer,
     integer_limits,
 )
-from fbcompile.lowering.requantization_form import FOLDED_SHIFT, SHORT_SHIFT
+from fbcompile.lowering.requantization_form import FOLDED_SHIFT, PLANE_SHIFT, SHORT_SHIFT
 
 DEFAULT_CORES = (1, 3, 8)
 """Core counts that cases are tested on where their plan names none."""
@@ -48,7 +48,8 @@ class CaseSpec:
             above the least of their type; ``capped``: they end one below its largest; ``halves``: an
             add's factors have 16 bits; ``preferred``: the requantization to narrow outputs is in the form
             that ``choose_requantization`` prefers for the layer; ``beyond_bytes``: likewise, and what is
-            clipped does not fit a byte; ``identity``: requantization changes nothing.
+            clipped does not fit a byte; ``planes``: in that of kernels that read narrow planes in place;
+            ``identity``: requantization changes nothing.
         cores: Core counts that it is tested on.
         input_channel_first: The input tile is channel-first.
         output_channel_first: The output tile is channel-first.
@@ -227,7 +228,7 @@ def _draw_requantization(
     if spec.data == "identity":  # (128·x + 127) >> 7 is x
         one = np.ones(channels, np.int64)
         return Requantization(128 * one, 127 * one, 7, low, high)
-    if spec.data in ("preferred", "beyond_bytes"):
+    if spec.data in ("preferred", "beyond_bytes", "planes"):
         return _draw_preferred_requantization(rng, acc, target, spec)
     low, high = low + (spec.data == "raised"), high - (spec.data == "capped")
     clamp = None
@@ -258,11 +259,15 @@ def _draw_requantization(
 def _draw_preferred_requantization(
     rng: np.random.Generator, acc: IntArray, target: Tensor, spec: CaseSpec
 ) -> Requantization:
-    """Likewise, in the folded form for depthwise layers (to unsigned outputs), else in the short one."""
+    """Likewise, for planes, or folded for depthwise layers (to unsigned outputs), or short."""
     low, high = integer_limits(target.bits, target.signed)
     channels, largest = target.channels, max(1, int(np.abs(acc).max()))
     span = 400.0 if spec.data == "beyond_bytes" else (1.3 if target.signed else 2.2) * high
     steep = span / largest * rng.uniform(0.5, 1.0, channels)
+    if spec.data == "planes":
+        multiplier = np.clip(steep * (1 << PLANE_SHIFT), 1, None).astype(np.int64)
+        addend = rng.integers(-(1 << PLANE_SHIFT), high << PLANE_SHIFT, channels, endpoint=True)
+        return Requantization(multiplier, addend, PLANE_SHIFT, low, high)
     if spec.shape.op != "depthwise":
         multiplier = np.clip(steep * (1 << SHORT_SHIFT), 1, (1 << 15) - 1).astype(np.int64)
         addend = rng.integers(-(1 << SHORT_SHIFT), high << SHORT_SHIFT, channels, endpoint=True)

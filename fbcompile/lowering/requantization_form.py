@@ -30,6 +30,9 @@ from fbcompile.lowering.network import IntArray, Requantization, WeightedLayer
 FOLDED_SHIFT = 18
 """Shift of the folded form with factors of 16 bits: ``FBC_STRIP_NARROW_SHIFT``."""
 
+PLANE_SHIFT = 16
+"""Shift of depthwise layers that read planes of less than 8 bits in place: ``FBC_PAIR_SHIFT``."""
+
 SHORT_SHIFT = 15
 """Shift of the short form: ``FBC_SHORT_SHIFT``."""
 
@@ -94,8 +97,8 @@ def preferred_form(
     if output_bits >= 8:
         return RequantizationForm.OWN
     if depthwise:
-        foldable = window == (3, 3) and limits == (0, (1 << output_bits) - 1)
-        return RequantizationForm.FOLDED if foldable else RequantizationForm.OWN
+        clipped = window == (3, 3) and limits == (0, (1 << output_bits) - 1)
+        return RequantizationForm.LESS_ONE if clipped else RequantizationForm.OWN
     short = limits[0] in (0, -limits[1] - 1)
     return RequantizationForm.SHORT if short else RequantizationForm.OWN
 

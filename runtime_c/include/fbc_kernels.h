@@ -198,8 +198,9 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
  * at most one row above and below (common/fbc_in_place.h). Up to 3 bytes behind the input are read and not used.
  *
- * Activations and outputs of 8 bits: low is 0, high is 255, less one. Activations, weights and outputs of 4, or 2,
- * bits: folded; weights "plane_rows": rows of three taps and a zero one after the other. */
+ * Less one, clipped to all unsigned outputs. fbc_depthwise_channels_8: activations and outputs of 8 bits. The others:
+ * activations, weights and outputs of 4, or 2, bits, shift 16 and no clamp; weights "plane_rows": rows of three taps
+ * and a zero one after the other. */
 void fbc_depthwise_channels_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_pairs_4(void *args);
 void fbc_depthwise_pairs_2(void *args);

@@ -18,7 +18,7 @@ from fbcompile.lowering.kernels import Tile, choose_kernel
 from fbcompile.lowering.kernels.depthwise_in_place import fits_in_place
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import WeightedLayer, with_channel_first
-from fbcompile.lowering.requantization_form import RequantizationForm
+from fbcompile.lowering.requantization_form import PLANE_SHIFT, RequantizationForm
 from fbcompile.lowering.tiling import tile_layer
 
 RUNTIME = Path(fbcompile.__file__).parent / "runtime_c"
@@ -44,15 +44,15 @@ int main(void) {
 """
 
 
-def foldable(layer: WeightedLayer) -> WeightedLayer:
-    """With numbers that the folded form has 16-bit factors for."""
+def for_planes(layer: WeightedLayer) -> WeightedLayer:
+    """With the shift that kernels of narrow planes know."""
     random, channels = np.random.default_rng(7), layer.output.channels
     largest = 9 * ((1 << layer.inputs[0].bits) - 1) << layer.weight_bits - 1
-    scale = ((1 << layer.output.bits) << 18) // largest
-    multiplier = random.integers(scale, 2 * scale, channels)
-    addend = multiplier * random.integers(-largest // 8, largest // 4, channels)
+    scale = ((1 << layer.output.bits) << PLANE_SHIFT) // largest
+    multiplier = random.integers(scale, 2 * scale + 1, channels, endpoint=True)
+    addend = random.integers(-1 << PLANE_SHIFT, 4 << PLANE_SHIFT, channels)
     numbers = dataclasses.replace(
-        layer.requantization, multiplier=multiplier, addend=addend, shift=18, clamp=None, wide=False
+        layer.requantization, multiplier=multiplier, addend=addend, shift=PLANE_SHIFT, clamp=None, wide=False
     )
     return dataclasses.replace(layer, requantization=numbers)
 
@@ -83,7 +83,7 @@ def depthwise(lowering, bits=8, size=(6, 8), channel_first=True, **options):
     ],
 )
 def test_planes_are_read_in_place_where_a_kernel_can(lowering, bits, options, function):
-    layer = foldable(depthwise(lowering, bits, **options))
+    layer = for_planes(depthwise(lowering, bits, **options))
     target = lowering.target(isa="xpulpnn")
     if function is None:
         with pytest.raises(UnsupportedModelError):
@@ -92,20 +92,20 @@ def test_planes_are_read_in_place_where_a_kernel_can(lowering, bits, options, fu
         assert choose_kernel(layer, target).function == function
 
 
-def test_narrow_planes_need_narrow_dot_products_and_a_folded_requantization(lowering):
-    layer = foldable(depthwise(lowering, 4))
+def test_narrow_planes_need_narrow_dot_products_and_a_fixed_shift(lowering):
+    layer = for_planes(depthwise(lowering, 4))
     with pytest.raises(UnsupportedModelError):
         choose_kernel(layer, lowering.target(isa="xpulpv2"))
-    other = dataclasses.replace(layer.requantization, addend=layer.requantization.addend + 1)
+    other = dataclasses.replace(layer.requantization, shift=PLANE_SHIFT + 1)
     with pytest.raises(UnsupportedModelError):
         choose_kernel(dataclasses.replace(layer, requantization=other), lowering.target(isa="xpulpnn"))
 
 
 def test_forms(lowering):
     target = lowering.target(isa="xpulpnn")
-    for bits, form in ((8, RequantizationForm.LESS_ONE), (4, RequantizationForm.FOLDED)):
-        layer = foldable(depthwise(lowering, bits))
-        assert choose_kernel(layer, target).form(layer) == form
+    for bits in (8, 4, 2):
+        layer = for_planes(depthwise(lowering, bits))
+        assert choose_kernel(layer, target).form(layer) == RequantizationForm.LESS_ONE
 
 
 def test_in_place_spares_scratch_and_cycles(lowering):
@@ -118,7 +118,7 @@ def test_in_place_spares_scratch_and_cycles(lowering):
 
 
 def test_tiles_have_whole_rows(lowering):
-    layer = foldable(depthwise(lowering, 8, (40, 90)))
+    layer = for_planes(depthwise(lowering, 8, (40, 90)))
     target = lowering.target(l1_bytes=4_000, isa="xpulpnn")
     kernel = choose_kernel(layer, target)
     tiling = tile_layer(layer, kernel, target)
@@ -166,7 +166,7 @@ def test_programs_with_narrow_planes_compute_the_same(lowering, bits, stride, pa
     builder.conv(16, bits=bits)
     builder.conv(0, depthwise=True, stride=(stride, stride), pads=pads, bits=bits, weight_bits=bits)
     builder.conv(8, (1, 1), pads=(0,) * 4)
-    builder.layers[1] = foldable(builder.layers[1])
+    builder.layers[1] = for_planes(builder.layers[1])
     target = lowering.target(l1_bytes=l1_bytes, isa="xpulpnn")
     report = lower(builder.build(), target, tmp_path / "c", fuse=False)
     assert report.layers[1].layout.channel_first

@@ -113,8 +113,8 @@ def test_a_clamped_layer_of_8_bits_is_folded_and_others_are_not():
 @pytest.mark.parametrize(
     ("window", "depthwise", "bits", "limits", "wanted"),
     [
-        ((3, 3), True, 4, (0, 15), RequantizationForm.FOLDED),
-        ((3, 3), True, 2, (0, 3), RequantizationForm.FOLDED),
+        ((3, 3), True, 4, (0, 15), RequantizationForm.LESS_ONE),
+        ((3, 3), True, 2, (0, 3), RequantizationForm.LESS_ONE),
         ((3, 3), True, 8, (0, 255), RequantizationForm.OWN),
         ((3, 3), True, 4, (0, 14), RequantizationForm.OWN),
         ((3, 3), True, 4, (-8, 7), RequantizationForm.OWN),

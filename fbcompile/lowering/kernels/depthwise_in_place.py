@@ -20,7 +20,7 @@ from fbcompile.lowering.kernels.model import (
     weighted,
 )
 from fbcompile.lowering.network import Layer, WeightedLayer
-from fbcompile.lowering.requantization_form import RequantizationForm, fold_requantization
+from fbcompile.lowering.requantization_form import PLANE_SHIFT, RequantizationForm
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,6 @@ class InPlaceKernel(Kernel):
     Strips come in phases: those inside, and those at each edge with a column of padding.
 
     Attributes:
-        requantization: The form in which it takes requantizations.
         channels_at_once: Channels of a strip.
         channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
         band_costs: How it weighs numbers of bands.
@@ -44,7 +43,6 @@ class InPlaceKernel(Kernel):
         taps: Likewise per strip's channels and band.
     """
 
-    requantization: RequantizationForm
     channels_at_once: int
     channels_of_unit: int
     band_costs: BandCosts
@@ -58,8 +56,8 @@ class InPlaceKernel(Kernel):
     taps: float = 0.0
 
     def form(self, layer: Layer) -> RequantizationForm:
-        """Always the same."""
-        return self.requantization
+        """It multiplies in place."""
+        return RequantizationForm.LESS_ONE
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
@@ -114,8 +112,10 @@ def _clips_to_all_bytes(layer: Layer) -> bool:
     return (given.low, given.high) == (0, 255)
 
 
-def _folds(layer: Layer) -> bool:
-    return fold_requantization(weighted(layer).requantization, layer.output.bits) is not None
+def _shifts_by_an_immediate(layer: Layer) -> bool:
+    given = weighted(layer).requantization
+    bounds = (given.low, given.high) == (0, (1 << layer.output.bits) - 1)
+    return bounds and given.shift == PLANE_SHIFT and given.clamp is None
 
 
 _PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
@@ -133,7 +133,6 @@ _CHANNELS_8 = InPlaceKernel(
     activation_widths=(8,),
     output_widths=(8,),
     wide=False,
-    requantization=RequantizationForm.LESS_ONE,
     channels_at_once=1,
     channels_of_unit=1,
     band_costs=BandCosts(kernel=3, pixel=8, column=7, unit=100),
@@ -159,7 +158,6 @@ _PAIRS_4 = InPlaceKernel(
     weight_widths=(4,),
     output_widths=(4,),
     wide=False,
-    requantization=RequantizationForm.FOLDED,
     channels_at_once=2,
     channels_of_unit=4,
     band_costs=BandCosts(kernel=3, pixel=33, column=37, unit=700),
@@ -185,7 +183,7 @@ _PAIRS_2 = dataclasses.replace(
 
 CANDIDATES = (
     Candidate(_CHANNELS_8, SIMD, (*_PREDICATES, _clips_to_all_bytes)),
-    Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _folds)),
-    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _folds)),
+    Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate)),
+    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate)),
 )
 """In order of preference."""

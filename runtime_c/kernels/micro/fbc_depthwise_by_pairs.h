@@ -112,7 +112,7 @@ FBC_INLINE void fbc_prepare_pair_run(const fbc_conv_args *args, uint32_t bits, u
     run->row_rest = (args->output_width - 1u) * run->pixel_bytes;
     run->filter_step = 3u * bits * step;
     run->scale_step = 2u * (uint32_t)sizeof(fbc_scale) * step;
-    run->addend_step = 4u * (uint32_t)sizeof(int32_t) * step;
+    run->addend_step = 2u * (uint32_t)sizeof(int32_t) * step;
     run->plane_step = 2u * run->plane_bytes * step;
     run->output_step = 1;
 }
@@ -155,7 +155,7 @@ FBC_INLINE void fbc_depthwise_pairs(const fbc_conv_args *args, const fbc_pairs_f
         const uint32_t channel = 4u * group + 2u * pass;
         run->filters = (const uint8_t *)args->weights + 3u * channel * bits / 2u;
         run->scales = args->requantization.scale + channel;
-        run->addends = (const int32_t *)args->requantization.addend + 2u * channel;
+        run->addends = (const int32_t *)args->requantization.addend + channel;
         run->plane = input + channel * run->plane_bytes;
         run->output = output + (channel * bits >> 3);
         run->pairs = 2u * groups / passes;

@@ -1,6 +1,7 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* The 3x3 depthwise convolution of one pair of channels after the other, each read where it lies: in a plane of
- * elements of 4 or 2 bits without borders; weights of as many bits, folded requantization with factors of 16 bits.
+ * elements of 4 or 2 bits without borders; weights of as many bits; requantization less one, by a shift of 16, clipped
+ * to all outputs, which have as many bits.
  *
  * A pair is computed down strips of two output columns. A word of a row, 8 or 16 pixels, holds the windows of both, so
  * that the taps of both outputs lie in a word each, at other places. Words begin at whole bytes; at the edges, what of
@@ -15,7 +16,7 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_xpulp.h"
 
-enum { FBC_PAIR_PHASES = 4, FBC_PAIR_SHIFT = 18 };
+enum { FBC_PAIR_PHASES = 4, FBC_PAIR_SHIFT = 16 };
 
 /* Strips that have their taps at the same places: row of the filter << up >> down. The assembler knows the offsets of
  * the members of both structs. */
@@ -33,7 +34,7 @@ typedef struct {
 
 typedef struct {
     const uint8_t *filters;      /* 0: of the next pair: three rows of three taps and a zero of each channel */
-    const fbc_scale *scales;     /* 4: folded */
+    const fbc_scale *scales;     /* 4: less one */
     const int32_t *addends;      /* 8 */
     const uint8_t *plane;        /* 12: of the first channel, the first row that is read */
     uint8_t *output;             /* 16: of the first pixel */
@@ -52,11 +53,10 @@ typedef struct {
     uint32_t addend_step;        /* 68 */
     uint32_t plane_step;         /* 72 */
     uint32_t output_step;        /* 76 */
-    int32_t offset[2];           /* 80: of the pair, by the assembler */
-    const fbc_pair_phase *phase; /* 88: by the assembler */
-    uint32_t way;                /* 92: address of the way into the row loop, by the assembler */
-    uint32_t saved[3];           /* 96: registers, by the assembler */
-    fbc_pair_phase phases[FBC_PAIR_PHASES + 1]; /* 108 */
+    const fbc_pair_phase *phase; /* 80: by the assembler */
+    uint32_t way;                /* 84: address of the way into the row loop, by the assembler */
+    uint32_t saved[3];           /* 88: registers, by the assembler */
+    fbc_pair_phase phases[FBC_PAIR_PHASES + 1]; /* 100 */
     uint32_t output_rows;                       /* as many as the rounds make */
     uint32_t input_bytes;                       /* from a strip's first row to behind its last one */
 } fbc_pair_run;
@@ -67,60 +67,46 @@ enum { FBC_PAIR_ENTRY_1 = 12 * 4, FBC_PAIR_ENTRY_2 = 10 * 4 };
 #ifdef FBC_XPULPNN
 
 _Static_assert(sizeof(fbc_pair_phase) == 36, "the assembler below has the offsets of members as numbers");
-_Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has the offsets of members as numbers");
+_Static_assert(offsetof(fbc_pair_run, phases) == 100, "the assembler below has the offsets of members as numbers");
 
 /* Registers: s0-s2 and s3-s5 taps of the left and the right output of the first channel, s6-s8 and s9-s11 of the
  * second; t0-t2 and t3-t5 their rows; t6, a1 sums and values; a2, ra planes, a0 from row to row; a3 output, a4, a5 to
- * the next output of a row and of the next one; a6, a7 multipliers, gp, tp bounds; sp the run. gp, tp and sp are put
- * back at the end; only a trap could miss them. */
+ * the next output of a row and of the next one; a6, a7 multipliers less 1, gp, tp addends; sp the run. gp, tp and sp
+ * are put back at the end; only a trap could miss them. */
 #define FBC_PAIR_LOAD(word, pointer, step) ".insn r 0x0B, 7, 0x10, " word ", " pointer ", " step "\n" /* p.lw */
 #define FBC_PAIR_NEXT(first, second) FBC_PAIR_LOAD(first, "a2", "a0") FBC_PAIR_LOAD(second, "ra", "a0")
 #define FBC_PAIR_COUNT ".insn i 0x7B, 2, x0, t6, 0\n"             /* lp.count 0 */
 #define FBC_PAIR_FIELD(word) ".insn i 0x0B, 2, " word ", t6, 4\n" /* p.lw, post-increment */
-#define FBC_PAIR_DOT(sum, row, taps) ".insn r 0x57, 2, %[more], " sum ", " row ", " taps "\n"
-#define FBC_PAIR_DOTS_3(sum, a, b, c, u, v, w) FBC_PAIR_DOT(sum, a, u) FBC_PAIR_DOT(sum, b, v) FBC_PAIR_DOT(sum, c, w)
-#define FBC_PAIR_DOTS_2(sum, a, b, c, u, v, w) FBC_PAIR_DOT(sum, a, u) FBC_PAIR_DOT(sum, b, v)
-/* p.clipu, and p.muluN: the product of two lower halves, shifted by an immediate. */
-#define FBC_PAIR_CLIP(sum, bound) ".insn r 0x33, 6, 0x0A, " sum ", " sum ", " bound "\n"
-#define FBC_PAIR_SCALE(sum, multiplier) ".insn r 0x5B, 0, %[scale], " sum ", " sum ", " multiplier "\n"
-/* Both values into a byte; two bits each into its lower half, or into its upper half, the lower being there already.
- * Before it is stored, the offset of the next output's first sum is loaded: by then a register is free. */
+#define FBC_PAIR_DOT(code, sum, row, taps) ".insn r 0x57, 2, %[" code "], " sum ", " row ", " taps "\n"
+#define FBC_PAIR_DOTS_2(sum, a, b, c, u, v, w) FBC_PAIR_DOT("first", sum, a, u) FBC_PAIR_DOT("more", sum, b, v)
+#define FBC_PAIR_DOTS_3(sum, a, b, c, u, v, w) FBC_PAIR_DOTS_2(sum, a, b, c, u, v, w) FBC_PAIR_DOT("more", sum, c, w)
+/* p.mac in place, p.addN: the sum shifted by an immediate, p.clipu with one. */
+#define FBC_PAIR_SCALE(sum, less_one, addend) \
+    ".insn r 0x33, 0, 0x21, " sum ", " sum ", " less_one "\n" \
+    ".insn r 0x5B, 2, %[shift], " sum ", " sum ", " addend "\n" \
+    ".insn r 0x33, 2, 0x0A, " sum ", " sum ", x%[clip]\n"
+/* Both values into a byte; two bits each into its lower half, or into its upper half, the lower being there already. */
 #define FBC_PAIR_INSERT(code, word, part, position) \
     ".insn r 0x33, 2, " code ", " word ", " part ", " position "\n"                    /* p.insert */
 #define FBC_PAIR_STORE_BYTE(word, step) ".insn r 0x2B, 4, 0, " step ", a3, " word "\n" /* p.sb */
-#define FBC_PAIR_FIRST_OFFSET(sum) "lw " sum ", 80(sp)\n"
-#define FBC_PAIR_STORE_4(p, q, next, step) FBC_PAIR_INSERT("0x63", p, q, "x4") next FBC_PAIR_STORE_BYTE(p, step)
-#define FBC_PAIR_STORE_2L(p, q, next, step) FBC_PAIR_INSERT("0x61", p, q, "x2") next FBC_PAIR_STORE_BYTE(p, step)
-#define FBC_PAIR_STORE_2H(p, q, next, step) \
-    FBC_PAIR_INSERT("0x61", p, q, "x2") \
-    "lbu " q ", 0(a3)\n" FBC_PAIR_INSERT("0x63", q, p, "x4") next FBC_PAIR_STORE_BYTE(q, step)
+#define FBC_PAIR_STORE_4(step) FBC_PAIR_INSERT("0x63", "t6", "a1", "x4") FBC_PAIR_STORE_BYTE("t6", step)
+#define FBC_PAIR_STORE_2L(step) FBC_PAIR_INSERT("0x61", "t6", "a1", "x2") FBC_PAIR_STORE_BYTE("t6", step)
+#define FBC_PAIR_STORE_2H(step) \
+    FBC_PAIR_INSERT("0x61", "t6", "a1", "x2") \
+    "lbu a1, 0(a3)\n" FBC_PAIR_INSERT("0x63", "a1", "t6", "x4") FBC_PAIR_STORE_BYTE("a1", step)
 
 /* An output of both channels: `dots` of rows a, b, c with the taps u, v, w and d, e, f with x, y, z. */
-#define FBC_PAIR_OUTPUT(p, q, dots, a, b, c, d, e, f, u, v, w, x, y, z) \
-    dots(p, a, b, c, u, v, w) FBC_PAIR_CLIP(p, "gp") "lw " q ", 84(sp)\n" FBC_PAIR_SCALE(p, "a6") \
-        dots(q, d, e, f, x, y, z) FBC_PAIR_CLIP(q, "tp") FBC_PAIR_SCALE(q, "a7")
-#define FBC_PAIR_LEFT(dots, a, b, c, d, e, f) \
-    FBC_PAIR_OUTPUT("t6", "a1", dots, a, b, c, d, e, f, "s0", "s1", "s2", "s6", "s7", "s8")
-#define FBC_PAIR_RIGHT(p, q, dots, a, b, c, d, e, f) \
-    FBC_PAIR_OUTPUT(p, q, dots, a, b, c, d, e, f, "s3", "s4", "s5", "s9", "s10", "s11")
-/* One output row of a strip, behind the loads of its rows: the right output has its sums in the registers that the left
- * one leaves free first. */
-#define FBC_PAIR_ROW_4(load, dots, ...) \
-    FBC_PAIR_FIRST_OFFSET("t6") \
-    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_4("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
-        FBC_PAIR_RIGHT("a1", "t6", dots, __VA_ARGS__) FBC_PAIR_STORE_4("a1", "t6", , "a5")
-#define FBC_PAIR_ROW_2L(load, dots, ...) \
-    FBC_PAIR_FIRST_OFFSET("t6") \
-    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_2L("t6", "a1", FBC_PAIR_FIRST_OFFSET("a1"), "a4") \
-        FBC_PAIR_RIGHT("a1", "t6", dots, __VA_ARGS__) FBC_PAIR_STORE_2L("a1", "t6", , "a5")
-#define FBC_PAIR_ROW_2H(load, dots, ...) \
-    FBC_PAIR_FIRST_OFFSET("t6") \
-    load FBC_PAIR_LEFT(dots, __VA_ARGS__) FBC_PAIR_STORE_2H("t6", "a1", FBC_PAIR_FIRST_OFFSET("t6"), "a4") \
-        FBC_PAIR_RIGHT("t6", "a1", dots, __VA_ARGS__) FBC_PAIR_STORE_2H("t6", "a1", , "a5")
+#define FBC_PAIR_OUTPUT(dots, store, a, b, c, d, e, f, u, v, w, x, y, z, step) \
+    dots("t6", a, b, c, u, v, w) FBC_PAIR_SCALE("t6", "a6", "gp") dots("a1", d, e, f, x, y, z) \
+        FBC_PAIR_SCALE("a1", "a7", "tp") store(step)
+/* One output row of a strip, behind the loads of its rows. */
+#define FBC_PAIR_ROW(load, dots, store, a, b, c, d, e, f) \
+    load FBC_PAIR_OUTPUT(dots, store, a, b, c, d, e, f, "s0", "s1", "s2", "s6", "s7", "s8", "a4") \
+        FBC_PAIR_OUTPUT(dots, store, a, b, c, d, e, f, "s3", "s4", "s5", "s9", "s10", "s11", "a5")
 #define FBC_PAIR_LOADS_1(b, c, e, f) FBC_PAIR_NEXT(c, f)
 #define FBC_PAIR_LOADS_2(b, c, e, f) FBC_PAIR_NEXT(b, e) FBC_PAIR_NEXT(c, f)
 #define FBC_PAIR_STEP(stride, store, a, b, c, d, e, f) \
-    FBC_PAIR_ROW_##store(FBC_PAIR_LOADS_##stride(b, c, e, f), FBC_PAIR_DOTS_3, a, b, c, d, e, f)
+    FBC_PAIR_ROW(FBC_PAIR_LOADS_##stride(b, c, e, f), FBC_PAIR_DOTS_3, FBC_PAIR_STORE_##store, a, b, c, d, e, f)
 #define FBC_PAIR_LOWEST_LOAD_1
 #define FBC_PAIR_LOWEST_LOAD_2 FBC_PAIR_NEXT("t1", "t4")
 
@@ -153,10 +139,10 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
 
 #define FBC_PAIR_NEXT_PAIR \
     "9: lw t0, 4(sp)\n lw t1, 8(sp)\n lw a2, 12(sp)\n lw t2, 24(sp)\n lw a3, 16(sp)\n" \
-    "lw a6, 0(t0)\n lw gp, 4(t0)\n lw a7, 8(t0)\n lw tp, 12(t0)\n lw t3, 0(t1)\n lw t4, 8(t1)\n" \
-    "lw t5, 64(sp)\n lw t6, 68(sp)\n add t0, t0, t5\n add t1, t1, t6\n sw t0, 4(sp)\n sw t1, 8(sp)\n" \
-    "lw t5, 72(sp)\n lw t6, 76(sp)\n add ra, a2, t2\n add t5, a2, t5\n add t6, a3, t6\n sw t5, 12(sp)\n" \
-    "sw t6, 16(sp)\n sw t3, 80(sp)\n sw t4, 84(sp)\n addi t0, sp, 108\n sw t0, 88(sp)\n"
+    "lw a6, 0(t0)\n lw a7, 8(t0)\n lw gp, 0(t1)\n lw tp, 4(t1)\n lw t5, 64(sp)\n lw t6, 68(sp)\n" \
+    "add t0, t0, t5\n add t1, t1, t6\n sw t0, 4(sp)\n sw t1, 8(sp)\n lw t5, 72(sp)\n lw t6, 76(sp)\n" \
+    "add ra, a2, t2\n add t5, a2, t5\n add t6, a3, t6\n sw t5, 12(sp)\n sw t6, 16(sp)\n" \
+    "addi t0, sp, 100\n sw t0, 80(sp)\n"
 #define FBC_PAIR_FILTER_4 \
     "lhu s0, 0(a1)\n lhu s1, 2(a1)\n lhu s2, 4(a1)\n lhu s6, 6(a1)\n lhu s7, 8(a1)\n lhu s8, 10(a1)\n"
 #define FBC_PAIR_FILTER_2 \
@@ -166,15 +152,15 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
 #define FBC_PAIR_PLACE(x, y, z, from_x, from_y, from_z, up, down) \
     FBC_PAIR_SHIFT_3("sll", x, y, z, from_x, from_y, from_z, up) FBC_PAIR_SHIFT_3("srl", x, y, z, x, y, z, down)
 #define FBC_PAIR_NEXT_PHASE(bits) \
-    "8: lw t6, 88(sp)\n lw a1, 0(sp)\n" FBC_PAIR_FIELD("t0") "beqz t0, 7f\n" FBC_PAIR_FIELD("t1") \
+    "8: lw t6, 80(sp)\n lw a1, 0(sp)\n" FBC_PAIR_FIELD("t0") "beqz t0, 7f\n" FBC_PAIR_FIELD("t1") \
         FBC_PAIR_FIELD("t2") "add a2, a2, t1\n add ra, ra, t1\n add a3, a3, t2\n" FBC_PAIR_FIELD("t1") \
             FBC_PAIR_FIELD("t2") FBC_PAIR_FIELD("t3") \
-                FBC_PAIR_FIELD("t4") "addi t6, t6, 8\n sw t6, 88(sp)\n" FBC_PAIR_FILTER_##bits FBC_PAIR_PLACE( \
+                FBC_PAIR_FIELD("t4") "addi t6, t6, 8\n sw t6, 80(sp)\n" FBC_PAIR_FILTER_##bits FBC_PAIR_PLACE( \
                     "s3", "s4", "s5", "s0", "s1", "s2", "t3", "t4") FBC_PAIR_PLACE("s9", "s10", "s11", "s6", "s7", \
                                                                                    "s8", "t3", "t4") \
                     FBC_PAIR_PLACE("s0", "s1", "s2", "s0", "s1", "s2", "t1", "t2") \
                         FBC_PAIR_PLACE("s6", "s7", "s8", "s6", "s7", "s8", "t1", \
-                                       "t2") "lw t6, 92(sp)\n .insn i 0x7B, 2, x1, t0, 0\n jr t6\n" /* lp.count 1 */
+                                       "t2") "lw t6, 84(sp)\n .insn i 0x7B, 2, x1, t0, 0\n jr t6\n" /* lp.count 1 */
 
 /* Instructions. */
 #define FBC_PAIR_STORED_4 2
@@ -186,7 +172,7 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
 #define FBC_PAIR_STEPS_2 2
 #define FBC_PAIR_LOADED_1 2
 #define FBC_PAIR_LOADED_2 4
-#define FBC_PAIR_HEAD(stride) (3 + 28 + 48 + FBC_PAIR_ENTERED_##stride) /* from lp.starti 0 to the row loop */
+#define FBC_PAIR_HEAD(stride) (3 + 24 + 48 + FBC_PAIR_ENTERED_##stride) /* from lp.starti 0 to the row loop */
 #define FBC_PAIR_ROUND(stride, store) \
     (FBC_PAIR_STEPS_##stride * (FBC_PAIR_LOADED_##stride + 2 * (12 + FBC_PAIR_STORED_##store)))
 #define FBC_PAIR_TAIL(stride, store) /* from the row loop to the end of the strip */ \
@@ -195,28 +181,29 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 108, "the assembler below has t
 #define FBC_PAIR_ASM(bits, is_signed, stride, store) \
     __asm__ volatile( \
         ".balign 4\n .option push\n .option norvc\n .option norelax\n" \
-        "sw gp, 96(a0)\n sw tp, 100(a0)\n sw sp, 104(a0)\n mv sp, a0\n" \
-        "lla t0, 6f\n lw t1, 44(sp)\n add t0, t0, t1\n sw t0, 92(sp)\n" \
+        "sw gp, 88(a0)\n sw tp, 92(a0)\n sw sp, 96(a0)\n mv sp, a0\n" \
+        "lla t0, 6f\n lw t1, 44(sp)\n add t0, t0, t1\n sw t0, 84(sp)\n" \
         "lw a4, 28(sp)\n lw a5, 32(sp)\n lw a0, 36(sp)\n" \
         ".insn i 0x7B, 0, x0, x0, %[start]\n"                   /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"                     /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_PAIR_NEXT_PAIR /* lp.endi 1 */ \
             FBC_PAIR_NEXT_PHASE(bits) "6:\n" FBC_PAIR_ENTRIES_##stride \
-                FBC_PAIR_LOOP_##stride(store) "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_ROW_##store( \
-                    FBC_PAIR_LOWEST_LOAD_##stride, FBC_PAIR_DOTS_2, "t0", "t1", "t2", "t3", "t4", \
-                    "t5") "4: lw t6, 88(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, " \
-                          "t0\n add a3, a3, t1\n" \
-                          "j 8b\n" \
-                          "5:\n" FBC_PAIR_STEP(stride, store, "t0", "t1", "t2", "t3", "t4", \
-                                               "t5") "j 4b\n" \
-                                                     "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
-                                                     "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
-                                                     "bnez t0, 9b\n" \
-                                                     "lw gp, 96(sp)\n lw tp, 100(sp)\n lw sp, 104(sp)\n" \
-                                                     ".option pop" \
+                FBC_PAIR_LOOP_##stride(store) "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_ROW( \
+                    FBC_PAIR_LOWEST_LOAD_##stride, FBC_PAIR_DOTS_2, FBC_PAIR_STORE_##store, "t0", "t1", "t2", "t3", \
+                    "t4", "t5") "4: lw t6, 80(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, " \
+                                "t0\n add a3, a3, t1\n" \
+                                "j 8b\n" \
+                                "5:\n" FBC_PAIR_STEP(stride, store, "t0", "t1", "t2", "t3", "t4", \
+                                                     "t5") "j 4b\n" \
+                                                           "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
+                                                           "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
+                                                           "bnez t0, 9b\n" \
+                                                           "lw gp, 88(sp)\n lw tp, 92(sp)\n lw sp, 96(sp)\n" \
+                                                           ".option pop" \
         : "+r"(block) \
-        : [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), [scale] "i"(FBC_PAIR_SHIFT), \
-          [start] "i"(2 * FBC_PAIR_HEAD(stride)), \
+        : [first] "i"(((is_signed) ? 0x4C : 0x44) | ((bits) == 2 ? 1 : 0)), \
+          [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), [shift] "i"(FBC_PAIR_SHIFT), \
+          [clip] "i"((bits) + 1), [start] "i"(2 * FBC_PAIR_HEAD(stride)), \
           [end] "i"(2 * (FBC_PAIR_HEAD(stride) + FBC_PAIR_ROUND(stride, store) - 2)), \
           [last] "i"(2 * (FBC_PAIR_HEAD(stride) + FBC_PAIR_ROUND(stride, store) + FBC_PAIR_TAIL(stride, store) - 3)) \
         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
@@ -266,10 +253,10 @@ FBC_INLINE void fbc_pair_row(const fbc_pair_run *run, const fbc_pair_phase *phas
         for (uint32_t channel = 0; channel < 2u; channel++) {
             const uint8_t *filter = run->filters + (3u * channel + above) * bits / 2u;
             const int32_t sum = fbc_pair_sum(input + channel * run->plane_bytes, run->row_bytes, filter, rows, bits,
-                                             is_signed, up, down) +
-                                run->addends[2u * channel];
-            const fbc_scale scale = run->scales[channel];
-            values[channel] = (uint32_t)fbc_clamp(sum, 0, scale.clamp) * (uint32_t)scale.multiplier >> FBC_PAIR_SHIFT;
+                                             is_signed, up, down);
+            const int32_t product = fbc_multiply_less_one(sum, run->scales[channel].multiplier);
+            const int32_t value = (product + run->addends[channel]) >> FBC_PAIR_SHIFT;
+            values[channel] = (uint32_t)fbc_clamp(value, 0, (int32_t)(1u << bits) - 1);
         }
         fbc_pair_put(output + column * run->pixel_bytes, values, store);
     }
