@@ -9,7 +9,11 @@ negative, and U, the greatest one whose value is not above ``high``, if no step 
 is ``(n·m + (a + A·m)) >> s``, and nothing is left to clip behind it. Depthwise kernels take two kinds. For
 outputs of 8 bits the product is scaled up so that the value is the upper byte of 32 bits, which packs two
 values in one instruction; it spares the clamp, and is slower than no clamp. For narrower outputs, where the
-product's factors have 16 bits and a + A·m is 0, one instruction multiplies and shifts: the fastest of all.
+product's factors have 16 bits and a + A·m is 0, one instruction multiplies and shifts; it is as fast as no
+clamp.
+
+*For planes*: less one, with a shift of 16, because kernels that read planes of 4 or 2 bits in place have no
+register left for another one.
 
 *Short*: the same numbers, but acc and m fit int16, so that one instruction multiplies, adds and shifts.
 Blocked convolutions take it for outputs below 8 bits; faster still if what is clipped fits int8.
