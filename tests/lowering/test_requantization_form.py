@@ -13,6 +13,7 @@ from fbcompile.latency.key import LayerShape
 from fbcompile.lowering.network import Requantization, Tensor, WeightedLayer, accumulator_bounds
 from fbcompile.lowering.requantization_form import (
     FOLDED_SHIFT,
+    PLANE_SHIFT,
     SHORT_SHIFT,
     RequantizationForm,
     fold_requantization,
@@ -186,3 +187,19 @@ def test_what_is_not_short():
     many = np.ones((1, 4000, 1, 1))
     assert short_form(pointwise(many, short)) == RequantizationForm.OWN, "sums reach 60,000"
     assert short_form(pointwise(many, short, bits=2)) == RequantizationForm.SHORT
+
+
+@pytest.mark.parametrize(("steepest", "planes"), [(0.9, True), (1 / 300_000, False)])
+def test_narrow_depthwise_layers_get_the_shift_of_planes_where_it_is_fine_enough(steepest, planes):
+    """Where it makes multipliers too coarse, another form has the precision."""
+    multiplier, largest = np.array([steepest, steepest / 3]), np.array([1000, 1000])
+    if not planes:
+        largest = largest * 1000
+    found = choose_requantization(
+        multiplier, np.array([0.3, -1.0]), -largest, largest, 0, 15, RequantizationForm.LESS_ONE
+    )
+    assert (found.shift == PLANE_SHIFT and found.clamp is None) == planes
+    acc = np.linspace(-largest[0], largest[0], 4001).astype(np.int64)
+    exact = np.clip(acc * multiplier[0] + 0.3, 0, 15)
+    values = own_numbers(found, np.stack([acc, acc]))[0]
+    assert np.abs(values - exact).max() <= 0.5 + 1 / 8
