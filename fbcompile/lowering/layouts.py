@@ -38,13 +38,11 @@ def choose_layouts(
         producer = producers.get(layer.inputs[0].name)
         before = [chosen[reader]] if producer is None else [chosen[producer], chosen[reader]]
         obstacle = _obstacle(network, before, target)
-        if obstacle or producer is None:
-            chosen[reader] = dataclasses.replace(chosen[reader], layout=LayoutChoice(False, 0.0, obstacle))
-            continue
         try:
-            after = [_with_channel_first(plan, layer.inputs[0].name, target) for plan in before]
+            after = [] if obstacle else [_with_channel_first(p, layer.inputs[0].name, target) for p in before]
         except DoesNotFitError:
-            obstacle = "channel-first, no tile fits L1"
+            after, obstacle = [], "channel-first, no tile fits L1"
+        if not after or producer is None:
             chosen[reader] = dataclasses.replace(chosen[reader], layout=LayoutChoice(False, 0.0, obstacle))
             continue
         gain = sum(

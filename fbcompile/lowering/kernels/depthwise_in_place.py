@@ -145,19 +145,14 @@ _CHANNELS_8 = InPlaceKernel(
     narrow=75,
     taps=26,
 )
-_PAIRS_4 = InPlaceKernel(
-    "fbc_depthwise_pairs_4",
-    "fbc_conv_args",
-    "plane_rows",
-    4,
-    "kernels/fbc_depthwise_pairs_4.c",
-    Cost(1150, 0, 0, 0),
-    takes_channel_first=True,
-    whole_rows=True,
+_PAIRS_4 = dataclasses.replace(
+    _CHANNELS_8,
+    function="fbc_depthwise_pairs_4",
+    source="kernels/fbc_depthwise_pairs_4.c",
+    weight_layout="plane_rows",
     activation_widths=(4,),
     weight_widths=(4,),
     output_widths=(4,),
-    wide=False,
     channels_at_once=2,
     channels_of_unit=4,
     band_costs=BandCosts(kernel=3, pixel=33, column=37, unit=700),
@@ -166,6 +161,9 @@ _PAIRS_4 = InPlaceKernel(
     phase=117,
     strip=37,
     output=(8.0, 9.0),
+    clamped=0.0,
+    narrow=0.0,
+    taps=0.0,
 )
 _PAIRS_2 = dataclasses.replace(
     _PAIRS_4,
