@@ -18,8 +18,8 @@ and ``shift`` so that
 
 1 and 2 are decided in exact integers, 3 in float64 with a margin far above its rounding error. The widest
 ``shift`` that satisfies 1 without a clamp is taken; if 3 fails there, the widest with a clamp, which costs a
-pointwise layer of 512 input channels 2 % and one of 16 input channels 18 % of its cycles (xpulpnn, 8 bit); if
-3 fails there too, the layer is ``wide``.
+pointwise layer of 512 input channels 1 % and one of 16 input channels 17 to 20 % of its cycles (xpulpnn, 8
+bit); if 3 fails there too, the layer is ``wide``.
 ``add`` also centres the error that rounding ``mul`` makes over the range that matters, which halves it.
 
 Where a caller says which form the kernels compute fastest (``lowering/requantization_form.py``), it is

@@ -120,6 +120,13 @@ def test_what_would_be_slower_stays_hwc(lowering):
     assert plans[1].layout.obstacle == "it is not predicted to be faster"
 
 
+def test_planes_whose_whole_rows_fit_no_tile_stay_hwc(lowering):
+    network = lowering.depthwise(13, 600).build()
+    result, plans = chosen(network, lowering.target(l1_bytes=4_500, isa="xpulpnn"))
+    assert result == network
+    assert plans[1].layout.obstacle == "channel-first, no tile fits L1"
+
+
 def test_a_fused_layer_reads_and_writes_channel_first(lowering, tmp_path):
     builder = lowering.depthwise()
     network = builder.build()

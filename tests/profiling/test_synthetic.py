@@ -53,6 +53,12 @@ def test_network_is_what_its_key_says(name, bits, signed):
     assert key.bits.output_bits == 2 or saturated < 0.9
 
 
+def test_depthwise_layers_stand_behind_a_pointwise_one():
+    first, second = synthetic_network(key_of("depthwise", (8, 8, 8))).layers
+    assert (first.shape.op, first.shape.kernel_height, first.shape.kernel_width) == ("conv", 1, 1)
+    assert second.inputs == (first.output,)
+
+
 def test_raw_output_spreads():
     result = run_numpy(
         synthetic_network(key_of("linear", (8, 8, 32))), random_input(key_of("linear", (8, 8, 32)))
