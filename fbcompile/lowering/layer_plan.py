@@ -30,6 +30,41 @@ class LayoutChoice:
 
 
 @dataclasses.dataclass(frozen=True)
+class WeightPart:
+    """Weights that are loaded at once.
+
+    Attributes:
+        buffer: The L1 buffer: ``weights``, or ``first_weights`` of a fused layer's depthwise part.
+        l1_offset: Where they go.
+        block_offset: Bytes from the beginning of the layer's first block in L2.
+        bytes: Size.
+    """
+
+    buffer: str
+    l1_offset: int
+    block_offset: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstWeights:
+    """Weights that the layer before loads into L1 while it computes its last tile.
+
+    Attributes:
+        parts: The transfers.
+        spares: Cycles that the layer is predicted to wait less for that.
+    """
+
+    parts: tuple[WeightPart, ...]
+    spares: float
+
+    @property
+    def names(self) -> list[str]:
+        """The buffers."""
+        return [part.buffer for part in self.parts]
+
+
+@dataclasses.dataclass(frozen=True)
 class LayerPlan:
     """Everything decided about one layer.
 
@@ -41,6 +76,7 @@ class LayerPlan:
         spares: Cycles that its parts are predicted to take more, each for itself; 0 for a layer that is not
             fused.
         layout: Layout of its first input; None before layouts are chosen.
+        first_weights: What the layer before loads of it; None if it does not.
     """
 
     layer: Layer
@@ -49,6 +85,7 @@ class LayerPlan:
     weights: tuple[bytes, ...]
     spares: float = 0.0
     layout: LayoutChoice | None = None
+    first_weights: FirstWeights | None = None
 
 
 def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:

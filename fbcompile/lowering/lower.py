@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import emit_project
 from fbcompile.lowering.kernels import Kernel, choose_kernel
+from fbcompile.lowering.l1_places import place_in_l1
 from fbcompile.lowering.layer_plan import LayerPlan, LayoutChoice, pack_weight_blocks
 from fbcompile.lowering.memory import PlanMethod
 from fbcompile.lowering.network import Layer, Network
@@ -113,7 +114,13 @@ class LoweringReport:
 
 
 def lower(
-    network: Network, target: Target, out: Path, *, fuse: bool = True, layouts: bool = True
+    network: Network,
+    target: Target,
+    out: Path,
+    *,
+    fuse: bool = True,
+    layouts: bool = True,
+    first_ahead: bool = False,
 ) -> LoweringReport:
     """Tiles, plans memory and writes the C project.
 
@@ -123,6 +130,8 @@ def lower(
         out: Folder of the project; made if missing.
         fuse: Compute depthwise and pointwise layers together where that is predicted to be faster.
         layouts: Lay tensors between layers channel-first where that is predicted to be faster.
+        first_ahead: The program loads the first layer's first weights before it begins to count cycles, as a
+            layer before it would: to measure single layers.
 
     Returns:
         What was decided, with predictions.
@@ -144,9 +153,10 @@ def lower(
     ]
     program = plan_program(network, plans, target, fuse=fuse, layouts=layouts)
     memory = program.memory
-    files = emit_project(program.network, program.plans, memory, target, out)
+    placed = place_in_l1(program.plans, memory, target, first_ahead=first_ahead)
+    files = emit_project(program.network, placed, memory, target, out)
     layers = tuple(
-        _layer_report(plan, wait) for plan, wait in zip(program.plans, memory.l3_wait_cycles, strict=True)
+        _layer_report(plan, wait) for plan, wait in zip(placed, memory.l3_wait_cycles, strict=True)
     )
     return LoweringReport(
         network=network.name,

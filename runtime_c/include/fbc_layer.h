@@ -20,6 +20,8 @@ typedef struct {
     uint8_t *weights;         /* present slice in L2: blocks of channel tiles, each weights | scales | addends */
     const fbc_slice *slices;  /* the following ones */
     uint8_t *l1;              /* the layer's part of the L1 arena, 16-byte aligned */
+    uint32_t loaded;          /* 1: the layer's first weights are in L1 already */
+    uint32_t next_loaded;     /* out: 1 if it has loaded those of the next layer */
     uint32_t compute_cycles;  /* out: inside kernels */
     uint32_t dma_wait_cycles; /* out: waiting for transfers between L2 and L1 */
     uint32_t l3_wait_cycles;  /* out: waiting for weights from L3 */
