@@ -71,7 +71,11 @@ def emit_project(
         for index, (plan, name) in enumerate(zip(plans, names, strict=True))
     ]
     for index, layer in enumerate(layers):
+        layer["loads"] = layer.get("weighted", False) or len(layer["input_offsets"]) > (
+            layer["shared_input"] is not None
+        )
         layer["next_weights"] = _first_weights_values(index + 1, plans, memory)
+        layer["shares_output"] = index + 1 < len(plans) and plans[index + 1].beginning.input is not None
     values = {
         "network": _network_values(network, plans, layers, memory),
         "target": target,
@@ -159,10 +163,8 @@ def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) ->
         "output_offset": memory.activations[plan.layer.output.name],
         "output_bytes": plan.layer.output.bytes,
         "middle_bytes": sum(part.output.bytes for part in plan.layer.parts[:-1]),
-        "loaded_ahead": {
-            name: plan.first_weights is not None and name in plan.first_weights.names
-            for name in ("first_weights", "weights")
-        },
+        "loaded_ahead": {name: plan.beginning.loads(name) for name in ("first_weights", "weights")},
+        "shared_input": plan.beginning.input,
     }
     return values
 
@@ -171,12 +173,12 @@ def _first_weights_values(
     index: int, plans: Sequence[LayerPlan], memory: MemoryPlan
 ) -> dict[str, Any] | None:
     """The transfers of a layer's first weights for the layer before; None if that does not load them."""
-    if index == len(plans) or (weights := plans[index].first_weights) is None:
+    if index == len(plans) or not plans[index].beginning.weights:
         return None
     first = memory.slices_of(index)[0]
     parts = [
         {"l1": part.l1_offset, "l2": first.l2_offset + part.block_offset, "bytes": part.bytes}
-        for part in weights.parts
+        for part in plans[index].beginning.weights
     ]
     return {"needed": memory.slices.index(first) + 1, "parts": parts}
 

@@ -1,10 +1,14 @@
-"""Places of the buffers in L1, so that a layer's first weights can be loaded while the layer before ends.
+"""Places of the buffers in L1, so that a layer begins with what is in L1 already.
 
-The tiler decides how many bytes a layer's buffers have; where they lie is decided here, from layer to layer.
-While a layer computes its last tile, some of L1 is free: what its buffers never took, and the copies of
-double buffered ones that the last tile does not use. If the first block of weights of the next layer can lie
-there (of a fused layer with the depthwise part's weights in front of it), and the memory plan may have it in
+The tiler decides how many bytes a layer's buffers have; where they lie is decided here, layer after layer.
+
+*First weights.* While a layer computes its last tile, some of L1 is free: what its buffers never took, and
+the copies of double buffered ones that the last tile does not use. If the first block of weights of the next
+layer can lie there (of a fused layer with the depthwise part's weights), and the memory plan may have it in
 L2 by then, the layer loads it, and the next one begins without waiting for it.
+
+*Inputs.* Where a layer is one tile, its output is whole in L1. If the next layer reads that as a whole, its
+input lies in the same place: it is not loaded, and while it is used, the copy to L2 ends.
 
 Guard zones count as taken: debug builds check them when a layer ends.
 """
@@ -13,15 +17,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from fbcompile.errors import InternalError
-from fbcompile.lowering.layer_plan import FirstWeights, LayerPlan, WeightPart
+from fbcompile.lowering.layer_plan import Beginning, LayerPlan, WeightPart
 from fbcompile.lowering.memory import MemoryPlan
 from fbcompile.lowering.tile_geometry import ALIGNMENT
 from fbcompile.lowering.tiling import L1Buffer, LayerTiling, PredictedCycles
-from fbcompile.targets.target import Target
+from fbcompile.targets.target import Dma, Target
 
 Range: TypeAlias = tuple[int, int]
 """First byte, and the one behind the last."""
@@ -45,28 +49,25 @@ def place_in_l1(
         first_ahead: Treat the first layer as if one before it loaded its first weights: for measurements.
 
     Returns:
-        The plans with the new offsets, with ``first_weights`` where the layer before loads them, and with the
-        cycles that this is predicted to spare taken off.
+        The plans with the new offsets and what each layer begins with. The cycles that this is predicted to
+        spare are taken off, and what inputs in L1 spare is added to ``spares``.
     """
     placed: list[LayerPlan] = []
-    free: list[Range] = [(0, target.l1_bytes)]
     for index, plan in enumerate(plans):
+        before = placed[-1] if placed else None
         in_l2 = _in_l2_before(index, memory) if index else first_ahead
-        before = placed[index - 1].tiling if index else None
-        parts = _parts(plan) if in_l2 else []
-        tiling, ahead = plan.tiling, None
-        # All of them, or but the depthwise part's.
-        for loaded in (parts, parts[1:]):
-            spared = _spared(loaded, plan, before, memory.l3_wait_cycles[index], target)
-            buffers = _placed(tiling, [part.buffer for part in loaded], free, target.l1_bytes)
-            if loaded and spared > LOAD_NEXT_CYCLES and buffers is not None:
-                ahead = FirstWeights(_at(buffers, loaded), spared)
+        waits = memory.l3_wait_cycles[index] > 0  # then the weights may come too late
+        for beginning in _beginnings(plan, before, in_l2 and not waits, target):
+            buffers = _placed(plan.tiling, beginning, before, target.l1_bytes)
+            if buffers is not None:
                 break
         else:
-            buffers = _placed(tiling, [], free, target.l1_bytes) or tiling.buffers
-        tiling = dataclasses.replace(tiling, buffers=buffers)
-        free = free_ranges(tiling, target.l1_bytes)
-        placed.append(dataclasses.replace(plan, tiling=tiling, first_weights=ahead))
+            raise InternalError(f"{plan.layer.name}: its buffers find no place in L1", where="lowering")
+        places = {buffer.name: buffer.offset + buffer.first_copy * buffer.stride for buffer in buffers}
+        parts = tuple(dataclasses.replace(p, l1_offset=places[p.buffer]) for p in beginning.weights)
+        tiling = dataclasses.replace(plan.tiling, buffers=buffers)
+        beginning = dataclasses.replace(beginning, weights=parts)
+        placed.append(dataclasses.replace(plan, tiling=tiling, beginning=beginning))
     return [_with_cycles(plan, after) for plan, after in zip(placed, [*placed[1:], None], strict=True)]
 
 
@@ -75,40 +76,72 @@ def _in_l2_before(layer: int, memory: MemoryPlan) -> bool:
     return bool(slices) and slices[0].start < memory.first_moments[layer]
 
 
-def _parts(plan: LayerPlan) -> list[WeightPart]:
-    """What the layer begins with, not yet placed."""
+def _beginnings(plan: LayerPlan, before: LayerPlan | None, in_l2: bool, target: Target) -> list[Beginning]:
+    """What a layer could begin with, not yet placed: what spares most first, nothing last."""
+    parts = _weight_parts(plan) if in_l2 else ()
+    source = None if before is None else _shared_input(before, plan)
+    choices = itertools.product(dict.fromkeys((parts, parts[1:], ())), dict.fromkeys((source, None)))
+    found = [_beginning(weights, number, plan, before, target) for weights, number in choices]
+    found = [choice for choice in found if not choice.weights or choice.spares > LOAD_NEXT_CYCLES]
+    return sorted(found, key=lambda choice: -choice.spares - choice.spares_before)
+
+
+def _weight_parts(plan: LayerPlan) -> tuple[WeightPart, ...]:
     resident = plan.kernel.resident_bytes(plan.layer)
     sizes = (resident, len(plan.weights[0]) - resident)
-    parts = [
+    parts = (
         WeightPart(name, 0, at, size) for name, at, size in zip(_PARTS, (0, resident), sizes, strict=True)
-    ]
-    return [part for part in parts if part.bytes]
+    )
+    return tuple(part for part in parts if part.bytes)
 
 
-def _at(buffers: Sequence[L1Buffer], parts: Sequence[WeightPart]) -> tuple[WeightPart, ...]:
-    places = {buffer.name: buffer.offset + buffer.first_copy * buffer.stride for buffer in buffers}
-    return tuple(dataclasses.replace(part, l1_offset=places[part.buffer]) for part in parts)
+def _shared_input(before: LayerPlan, plan: LayerPlan) -> int | None:
+    """Number of the input that the layer before leaves in L1 as a whole, in the shape that this one reads."""
+    name = before.layer.output.name
+    numbers = [number for number, tensor in enumerate(plan.layer.inputs) if tensor.name == name]
+    if before.tiling.tiles > 1 or len(numbers) != 1 or plan.tiling.input_loads > 1:
+        return None
+    geometry = plan.tiling.geometry
+    rows = geometry.rows.input_span(0, plan.tiling.rows).count
+    columns = geometry.columns.input_span(0, plan.tiling.columns).count
+    whole = (rows, columns) == (geometry.rows.input_size, geometry.columns.input_size)
+    return numbers[0] if whole else None
 
 
-def _spared(
-    parts: Sequence[WeightPart], plan: LayerPlan, before: LayerTiling | None, l3_wait: float, target: Target
-) -> float:
-    """Cycles that a layer waits less if these weights are loaded ahead; 0 if they come too late from L3."""
-    if l3_wait > 0:
-        return 0.0
-    load = sum(target.dma.startup_cycles + part.bytes / target.dma.bytes_per_cycle for part in parts)
-    hidden = load if before is None else before.cycles.compute / before.tiles
-    return min(load, hidden, plan.tiling.cycles.dma_wait)
+def _beginning(
+    parts: tuple[WeightPart, ...],
+    source: int | None,
+    plan: LayerPlan,
+    before: LayerPlan | None,
+    target: Target,
+) -> Beginning:
+    cycles = plan.tiling.cycles
+    hidden = sum(_load_cycles(part.bytes, target.dma) for part in parts)
+    if before is not None:
+        hidden = min(hidden, before.tiling.cycles.compute / before.tiling.tiles)
+    load, store = 0.0, 0.0
+    if source is not None and before is not None:
+        load = _load_cycles(before.layer.output.bytes, target.dma)
+        store = min(load, before.tiling.cycles.dma_wait)
+    load = min(load, cycles.dma_wait)
+    return Beginning(parts, source, load + min(hidden, cycles.dma_wait - load), store, load + store)
+
+
+def _load_cycles(size: int, dma: Dma) -> float:
+    return dma.startup_cycles + size / dma.bytes_per_cycle
 
 
 def _with_cycles(plan: LayerPlan, after: LayerPlan | None) -> LayerPlan:
-    """The plan with what it spares, and what loading for the next layer costs."""
-    cycles = plan.tiling.cycles
-    spared = plan.first_weights.spares if plan.first_weights else 0.0
-    loads = after is not None and after.first_weights is not None
-    overhead = cycles.overhead + (LOAD_NEXT_CYCLES if loads else 0.0)
-    cycles = PredictedCycles(cycles.compute, cycles.dma_wait - spared, overhead)
-    return dataclasses.replace(plan, tiling=dataclasses.replace(plan.tiling, cycles=cycles))
+    """The plan with what it spares, and what it does for the layer behind it."""
+    cycles, beginning = plan.tiling.cycles, plan.beginning
+    waits, overhead = cycles.dma_wait - beginning.spares, cycles.overhead
+    if after is not None:
+        waits -= after.beginning.spares_before
+        overhead += LOAD_NEXT_CYCLES if after.beginning.weights else 0.0
+    tiling = dataclasses.replace(
+        plan.tiling, cycles=PredictedCycles(cycles.compute, max(waits, 0.0), overhead)
+    )
+    return dataclasses.replace(plan, tiling=tiling, spares=plan.spares + beginning.spares_to_table)
 
 
 def free_ranges(tiling: LayerTiling, l1_bytes: int) -> list[Range]:
@@ -123,38 +156,55 @@ def free_ranges(tiling: LayerTiling, l1_bytes: int) -> list[Range]:
             if fused and buffer.name in _DEPTHWISE_ONLY:
                 used = False
             taken.append((start if used else start + buffer.bytes, start + buffer.stride))
+    return _holes(taken, l1_bytes)
+
+
+def _holes(taken: Sequence[Range], l1_bytes: int) -> list[Range]:
     ranges = []
     end = 0
     for start, stop in sorted(taken):
         if start > end:
             ranges.append((end, start))
-        end = stop
+        end = max(end, stop)
     return [*ranges, (end, l1_bytes)] if end < l1_bytes else ranges
 
 
 def _placed(
-    tiling: LayerTiling, ahead: Sequence[str], free: Sequence[Range], l1_bytes: int
+    tiling: LayerTiling, beginning: Beginning, before: LayerPlan | None, l1_bytes: int
 ) -> tuple[L1Buffer, ...] | None:
-    """The buffers with places, the first copies of those loaded ahead in what is free; None if none do.
+    """The buffers with places for what the layer begins with; None if there are none.
 
     Of several possibilities the one is taken that leaves the next layer the largest range.
     """
+    fixed: dict[str, int] = {}
+    free: Sequence[Range] = [(0, l1_bytes)]
+    if before is not None and beginning.input is not None:
+        output = before.tiling.buffer("output")
+        if output is None:
+            raise InternalError(f"{before.layer.name} has no output in L1", where="lowering")
+        fixed[f"input_{beginning.input}"] = output.offset
+    if before is not None and beginning.weights:
+        free = free_ranges(before.tiling, l1_bytes)
 
     def room(buffers: tuple[L1Buffer, ...]) -> int:
         left = free_ranges(dataclasses.replace(tiling, buffers=buffers), l1_bytes)
         return max((stop - start for start, stop in left), default=0)
 
-    options = _placements(tiling, ahead or ["weights"], free if ahead else [(0, l1_bytes)], l1_bytes)
-    return max(options, key=room, default=None)
+    names = [part.buffer for part in beginning.weights] or ["weights"]
+    return max(_placements(tiling, fixed, names, free, l1_bytes), key=room, default=None)
 
 
 def _placements(
-    tiling: LayerTiling, names: Sequence[str], ranges: Sequence[Range], l1_bytes: int
+    tiling: LayerTiling,
+    fixed: Mapping[str, int],
+    names: Sequence[str],
+    ranges: Sequence[Range],
+    l1_bytes: int,
 ) -> Iterator[tuple[L1Buffer, ...]]:
     """Ways to place the buffers with some behind each other, their first copies at an end of a range."""
     chain = [buffer for name in names if (buffer := tiling.buffer(name)) is not None]
-    others = [buffer for buffer in tiling.buffers if buffer not in chain]
-    others.sort(key=lambda buffer: -buffer.all_bytes)
+    taken = [(fixed[b.name], fixed[b.name] + b.all_bytes) for b in tiling.buffers if b.name in fixed]
+    others = [buffer for buffer in tiling.buffers if buffer not in chain and buffer.name not in fixed]
     size = sum(buffer.all_bytes for buffer in chain)
     inside = sum(buffer.stride for buffer in chain)
     for (start, stop), downwards in itertools.product(ranges, (False, True)):
@@ -164,11 +214,13 @@ def _placements(
         high = high // ALIGNMENT * ALIGNMENT
         order = chain[::-1] if downwards else chain
         for offset in dict.fromkeys((low, high)) if low <= high else ():
-            places = _around(others, offset, offset + size, l1_bytes)
+            if any(offset < end and begin < offset + size for begin, end in taken):
+                continue
+            places = _around(others, [*taken, (offset, offset + size)], l1_bytes)
             if places is None:
                 continue
             behind = itertools.accumulate((buffer.all_bytes for buffer in order), initial=offset)
-            places |= dict(zip((buffer.name for buffer in order), behind, strict=False))
+            places |= dict(zip((buffer.name for buffer in order), behind, strict=False)) | dict(fixed)
             yield tuple(
                 dataclasses.replace(
                     buffer,
@@ -179,20 +231,19 @@ def _placements(
             )
 
 
-def _around(buffers: Sequence[L1Buffer], start: int, stop: int, l1_bytes: int) -> dict[str, int] | None:
-    """Offsets of buffers below ``start`` and from ``stop`` on, next to both; None if they do not fit."""
+def _around(buffers: Sequence[L1Buffer], taken: Sequence[Range], l1_bytes: int) -> dict[str, int] | None:
+    """Offsets of buffers next to what is taken, each in the smallest hole; None if they do not fit."""
     offsets: dict[str, int] = {}
-    for buffer in buffers:
+    used = list(taken)
+    for buffer in sorted(buffers, key=lambda buffer: -buffer.all_bytes):
         size = buffer.all_bytes
-        rooms = [room for room in (start, l1_bytes - stop) if room >= size]
-        if not rooms:
+        holes = [hole for hole in _holes(used, l1_bytes) if hole[1] - hole[0] >= size]
+        if not holes:
             return None
-        if start >= size and start == min(rooms):
-            start -= size
-            offsets[buffer.name] = start
-        else:
-            offsets[buffer.name] = stop
-            stop += size
+        start, stop = min(holes, key=lambda hole: hole[1] - hole[0])
+        at_end = start == 0 and stop < l1_bytes
+        offsets[buffer.name] = stop - size if at_end else start
+        used.append((offsets[buffer.name], offsets[buffer.name] + size))
     return offsets
 
 

@@ -47,21 +47,26 @@ class WeightPart:
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstWeights:
-    """Weights that the layer before loads into L1 while it computes its last tile.
+class Beginning:
+    """What of a layer is in L1 before it begins.
 
     Attributes:
-        parts: The transfers.
-        spares: Cycles that the layer is predicted to wait less for that.
+        weights: Weights that the layer before loads while it computes its last tile.
+        input: Number of the input that lies where the layer before wrote it; None if there is none.
+        spares: Cycles that the layer is predicted to wait less for both.
+        spares_before: Cycles that the layer before waits less for the copy of its output to L2.
+        spares_to_table: What of both a row of a latency table does not know: it has its first weights in L1.
     """
 
-    parts: tuple[WeightPart, ...]
-    spares: float
+    weights: tuple[WeightPart, ...] = ()
+    input: int | None = None
+    spares: float = 0.0
+    spares_before: float = 0.0
+    spares_to_table: float = 0.0
 
-    @property
-    def names(self) -> list[str]:
-        """The buffers."""
-        return [part.buffer for part in self.parts]
+    def loads(self, buffer: str) -> bool:
+        """Whether the layer before loads that buffer."""
+        return any(part.buffer == buffer for part in self.weights)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +78,9 @@ class LayerPlan:
         kernel: Its C kernel.
         tiling: Its tiles.
         weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
-        spares: Cycles that its parts are predicted to take more, each for itself; 0 for a layer that is not
-            fused.
+        spares: Cycles that its parts are predicted to take more, each for itself and with all inputs in L2.
         layout: Layout of its first input; None before layouts are chosen.
-        first_weights: What the layer before loads of it; None if it does not.
+        beginning: What of it is in L1 before it begins.
     """
 
     layer: Layer
@@ -85,7 +89,7 @@ class LayerPlan:
     weights: tuple[bytes, ...]
     spares: float = 0.0
     layout: LayoutChoice | None = None
-    first_weights: FirstWeights | None = None
+    beginning: Beginning = Beginning()
 
 
 def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:
