@@ -49,15 +49,14 @@ def place_in_l1(
         first_ahead: Treat the first layer as if one before it loaded its first weights: for measurements.
 
     Returns:
-        The plans with the new offsets and what each layer begins with. The cycles that this is predicted to
-        spare are taken off, and what inputs in L1 spare is added to ``spares``.
+        The plans with the new offsets and what each layer begins with; the cycles that this is predicted to
+        spare are taken off.
     """
     placed: list[LayerPlan] = []
     for index, plan in enumerate(plans):
         before = placed[-1] if placed else None
-        in_l2 = _in_l2_before(index, memory) if index else first_ahead
-        waits = memory.l3_wait_cycles[index] > 0  # then the weights may come too late
-        for beginning in _beginnings(plan, before, in_l2 and not waits, target):
+        in_time = _in_l2_before(index, memory) if index else first_ahead and bool(plan.weights)
+        for beginning in _beginnings(plan, before, in_time, target):
             buffers = _placed(plan.tiling, beginning, before, target.l1_bytes)
             if buffers is not None:
                 break
@@ -72,13 +71,15 @@ def place_in_l1(
 
 
 def _in_l2_before(layer: int, memory: MemoryPlan) -> bool:
+    """Whether a layer's first weights are predicted to have come from L3 when the layer before ends."""
     slices = memory.slices_of(layer)
-    return bool(slices) and slices[0].start < memory.first_moments[layer]
+    waits = memory.l3_wait_cycles[layer] > 0
+    return bool(slices) and not waits and slices[0].start < memory.first_moments[layer]
 
 
-def _beginnings(plan: LayerPlan, before: LayerPlan | None, in_l2: bool, target: Target) -> list[Beginning]:
+def _beginnings(plan: LayerPlan, before: LayerPlan | None, in_time: bool, target: Target) -> list[Beginning]:
     """What a layer could begin with, not yet placed: what spares most first, nothing last."""
-    parts = _weight_parts(plan) if in_l2 else ()
+    parts = _weight_parts(plan) if in_time else ()
     source = None if before is None else _shared_input(before, plan)
     choices = itertools.product(dict.fromkeys((parts, parts[1:], ())), dict.fromkeys((source, None)))
     found = [_beginning(weights, number, plan, before, target) for weights, number in choices]
@@ -141,7 +142,7 @@ def _with_cycles(plan: LayerPlan, after: LayerPlan | None) -> LayerPlan:
     tiling = dataclasses.replace(
         plan.tiling, cycles=PredictedCycles(cycles.compute, max(waits, 0.0), overhead)
     )
-    return dataclasses.replace(plan, tiling=tiling, spares=plan.spares + beginning.spares_to_table)
+    return dataclasses.replace(plan, tiling=tiling)
 
 
 def free_ranges(tiling: LayerTiling, l1_bytes: int) -> list[Range]:

@@ -78,7 +78,8 @@ class LayerPlan:
         kernel: Its C kernel.
         tiling: Its tiles.
         weights: Its packed weight blocks, one a channel tile; empty for layers without weights.
-        spares: Cycles that its parts are predicted to take more, each for itself and with all inputs in L2.
+        spares: Cycles that its parts are predicted to take more, each for itself; 0 for a layer that is not
+            fused.
         layout: Layout of its first input; None before layouts are chosen.
         beginning: What of it is in L1 before it begins.
     """

@@ -11,7 +11,7 @@ from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, Uns
 from fbcompile.lowering.emit import emit_project
 from fbcompile.lowering.kernels import Kernel, choose_kernel
 from fbcompile.lowering.l1_places import place_in_l1
-from fbcompile.lowering.layer_plan import LayerPlan, LayoutChoice, pack_weight_blocks
+from fbcompile.lowering.layer_plan import Beginning, LayerPlan, LayoutChoice, pack_weight_blocks
 from fbcompile.lowering.memory import PlanMethod
 from fbcompile.lowering.network import Layer, Network
 from fbcompile.lowering.plan import plan_program
@@ -43,6 +43,7 @@ class LayerReport:
         gap: Relative optimality gap of the tiling.
         spares: Cycles that its parts are predicted to take more, each for itself.
         layout: Layout of its first input.
+        beginning: What of it is in L1 before it begins.
     """
 
     name: str
@@ -61,6 +62,12 @@ class LayerReport:
     gap: float
     spares: float
     layout: LayoutChoice | None
+    beginning: Beginning
+
+    @property
+    def spares_to_table(self) -> float:
+        """Cycles by which it is predicted to take less than its parts' rows of a latency table say."""
+        return self.spares + self.beginning.spares_to_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +103,8 @@ class LoweringReport:
 
     @property
     def spared_cycles(self) -> float:
-        """Cycles that fusion is predicted to spare: latency tables know single layers only."""
-        return sum(layer.spares for layer in self.layers)
+        """Cycles that fusion and inputs in L1 are predicted to spare: latency tables know single layers."""
+        return sum(layer.spares_to_table for layer in self.layers)
 
     @property
     def traffic_ratio(self) -> float:
@@ -224,4 +231,5 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
         gap=tiling.gap,
         spares=plan.spares,
         layout=plan.layout,
+        beginning=plan.beginning,
     )
