@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import emit_project
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.l1_places import place_in_l1
 from fbcompile.lowering.layer_plan import Beginning, LayerPlan, LayoutChoice, pack_weight_blocks
 from fbcompile.lowering.memory import PlanMethod
 from fbcompile.lowering.network import Layer, Network
@@ -158,12 +157,11 @@ def lower(
         LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    program = plan_program(network, plans, target, fuse=fuse, layouts=layouts)
+    program = plan_program(network, plans, target, fuse=fuse, layouts=layouts, first_ahead=first_ahead)
     memory = program.memory
-    placed = place_in_l1(program.plans, memory, target, first_ahead=first_ahead)
-    files = emit_project(program.network, placed, memory, target, out)
+    files = emit_project(program.network, program.plans, memory, target, out)
     layers = tuple(
-        _layer_report(plan, wait) for plan, wait in zip(placed, memory.l3_wait_cycles, strict=True)
+        _layer_report(plan, wait) for plan, wait in zip(program.plans, memory.l3_wait_cycles, strict=True)
     )
     return LoweringReport(
         network=network.name,
