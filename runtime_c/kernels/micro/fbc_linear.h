@@ -1,7 +1,8 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
 /* Linear layers: one output pixel. Every weight is used once, so the limit is loading them. A core computes two groups
  * of four output channels at a time, so that the activations are loaded once for eight channels. Weights "blocked4" in
- * order; they and the activation are read up to 16 bytes beyond their end. */
+ * order; they and the activation are read up to 16 bytes beyond their end. So are scales and addends, up to 24: a last
+ * group is computed as a whole one. */
 #ifndef FBC_LINEAR_H
 #define FBC_LINEAR_H
 
@@ -215,7 +216,7 @@ FBC_INLINE uint8_t *fbc_linear_store(uint8_t *output, uint32_t bits, uint32_t us
     return output + 16;
 }
 
-/* Of a group of fewer than four channels. */
+/* Of a last group of fewer than four channels. */
 static __attribute__((noinline)) void fbc_linear_store_rest(uint8_t *output, uint32_t bits, uint32_t channels,
                                                             int32_t v0, int32_t v1, int32_t v2) {
     const int32_t values[3] = {v0, v1, v2};
@@ -336,12 +337,11 @@ static __attribute__((noinline)) void fbc_linear_rare(const fbc_conv_args *args,
 }
 
 FBC_INLINE void fbc_linear(const fbc_conv_args *args, uint32_t bits, uint32_t macload) {
-    const uint32_t lanes = 32u / bits;
-    const uint32_t words = args->kernel_height * args->kernel_width * (args->input_channels / lanes);
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->input_channels, bits);
+    const uint32_t words = args->kernel_height * args->kernel_width * (pixel_bytes >> 2);
     const fbc_linear_operands operands = {args->input, args->weights, words, 16u * words};
-    if (__builtin_expect(args->activation_bits != bits || args->weight_bits != bits ||
-                             args->input_channels % lanes != 0u || words < 2u,
-                         0)) {
+    if (__builtin_expect(
+            args->activation_bits != bits || args->weight_bits != bits || (pixel_bytes & 3u) != 0u || words < 2u, 0)) {
         fbc_linear_rare(args, bits, macload);
     } else if (__builtin_expect(args->requantization.wide, 0)) {
         fbc_linear_wide(args, bits, macload, operands.pixel, operands.weights, operands.words, operands.group_bytes);
