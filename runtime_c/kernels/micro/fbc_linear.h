@@ -219,14 +219,20 @@ FBC_INLINE uint8_t *fbc_linear_store(uint8_t *output, uint32_t bits, uint32_t us
 /* Of a last group of fewer than four channels. */
 static __attribute__((noinline)) void fbc_linear_store_rest(uint8_t *output, uint32_t bits, uint32_t channels,
                                                             int32_t v0, int32_t v1, int32_t v2) {
-    const int32_t values[3] = {v0, v1, v2};
-    int32_t *words = (int32_t *)(void *)output;
-    for (uint32_t i = 0; i < channels; i++) {
-        if (bits == 32u) {
-            words[i] = values[i];
-        } else {
-            fbc_write_lane(output, i, bits, values[i]);
+    if (bits == 32u) {
+        int32_t *words = (int32_t *)(void *)output;
+        words[0] = v0;
+        if (channels > 1u) {
+            words[1] = v1;
         }
+        if (channels > 2u) {
+            words[2] = v2;
+        }
+        return;
+    }
+    const int32_t values[3] = {v0, v1, v2};
+    for (uint32_t i = 0; i < channels; i++) {
+        fbc_write_lane(output, i, bits, values[i]);
     }
 }
 
@@ -262,7 +268,7 @@ FBC_INLINE void fbc_linear_groups(const fbc_conv_args *args, uint32_t bits, uint
     const int32_t *last = (const int32_t *)parameters->addend + args->output_channels;
     while (addends != end) {
         fbc_linear_group group = {0, 0, 0, 0}, second = {0, 0, 0, 0};
-        if (((uintptr_t)end - (uintptr_t)addends) & 16u) {
+        if (__builtin_expect(((uintptr_t)end - (uintptr_t)addends) & 16u, 0)) {
             fbc_dot_group(args, bits, macload, &operands, &group);
         } else {
             fbc_dot_groups(args, bits, macload, &operands, &group, &second);
