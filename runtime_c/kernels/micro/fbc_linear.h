@@ -132,8 +132,8 @@ FBC_INLINE void fbc_dot_8(uint32_t bits, uint32_t is_signed, uint32_t macload, f
 
 #endif
 
-/* Sums of a whole group, in the form "less one", become values; the pointers go on to the next group. Plain: no sum
- * needs its clamp, and low is 0. */
+/* Sums of a group, in the form "less one", become values; the pointers go on to the next group. Plain: no sum needs its
+ * clamp, and low is 0. `channels` are left, so a last group may have fewer than four; the assembler computes four. */
 #ifdef FBC_XPULPV2
 
 #define FBC_LINEAR_PLAIN(sum) \
@@ -195,7 +195,7 @@ FBC_INLINE void fbc_requantize_plain(const fbc_scale **scales, const int32_t **a
 
 #endif
 
-/* Values of a whole group; returns where the next one's are. */
+/* Values of a whole group, most often of the dot products' width; returns where the next one's are. */
 FBC_INLINE uint8_t *fbc_linear_store(uint8_t *output, uint32_t bits, uint32_t usual_bits,
                                      const fbc_linear_group *group) {
     const int32_t values[4] = {group->s0, group->s1, group->s2, group->s3};
@@ -255,7 +255,7 @@ FBC_INLINE void fbc_dot_groups(const fbc_conv_args *args, uint32_t bits, uint32_
     }
 }
 
-/* The calling core's groups. It calls nothing that returns, and so has few registers to save. */
+/* The calling core's groups, an odd one first. It calls nothing that returns, and so has few registers to save. */
 FBC_INLINE void fbc_linear_groups(const fbc_conv_args *args, uint32_t bits, uint32_t macload,
                                   fbc_linear_operands operands) {
     const fbc_requantization *parameters = &args->requantization;
@@ -265,7 +265,7 @@ FBC_INLINE void fbc_linear_groups(const fbc_conv_args *args, uint32_t bits, uint
     const int32_t *end = (const int32_t *)parameters->addend + 4u * groups.end;
     uint8_t *output = (uint8_t *)args->output + (groups.begin * args->output_bits >> 1);
     operands.weights += groups.begin * operands.group_bytes;
-    const int32_t *last = (const int32_t *)parameters->addend + args->output_channels;
+    const int32_t *behind = (const int32_t *)parameters->addend + args->output_channels;
     while (addends != end) {
         fbc_linear_group group = {0, 0, 0, 0}, second = {0, 0, 0, 0};
         if (__builtin_expect(((uintptr_t)end - (uintptr_t)addends) & 16u, 0)) {
@@ -278,12 +278,12 @@ FBC_INLINE void fbc_linear_groups(const fbc_conv_args *args, uint32_t bits, uint
         const int32_t high = parameters->high;
         for (;;) {
             if (__builtin_expect(plain, 1)) {
-                fbc_requantize_plain(&scales, &addends, shift, high, (uint32_t)(last - addends), &group);
+                fbc_requantize_plain(&scales, &addends, shift, high, (uint32_t)(behind - addends), &group);
             } else {
-                fbc_requantize_clamped(&scales, &addends, shift, parameters->low, high, (uint32_t)(last - addends),
+                fbc_requantize_clamped(&scales, &addends, shift, parameters->low, high, (uint32_t)(behind - addends),
                                        &group);
             }
-            if (__builtin_expect(addends > last, 0)) {
+            if (__builtin_expect(addends > behind, 0)) {
                 fbc_linear_store_rest(output, args->output_bits, args->output_channels & 3u, group.s0, group.s1,
                                       group.s2);
                 return;
