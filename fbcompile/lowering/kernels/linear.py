@@ -27,9 +27,9 @@ class LinearCost:
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 220
-    pair: float = 112
-    clamped_pair: float = 28
+    call: float = 215
+    pair: float = 101
+    clamped_pair: float = 39
     pair_word: float = 9
     group_word: float = 5
     gather: float = 280
