@@ -168,7 +168,7 @@ uint32_t fbc_conv_macload_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_conv_macload_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Linear layers: one output pixel, no padding, the kernel covers the input. As above, weights "blocked4" with the words
- * in order, any output; less one, or its own if wide. */
+ * in order, any output; less one, or its own if wide. Reads up to 24 bytes behind scales and addends, too. */
 void fbc_linear_blocked_8(void *args);
 void fbc_linear_macload_8(void *args);
 void fbc_linear_macload_4(void *args);

@@ -13,8 +13,12 @@
 
 /* Index of the calling (on the host: logical) core, and number of cores. Neither changes while a kernel runs, so that
  * one call of each does for it. */
+#ifdef FBC_INLINE_CORES /* the platform knows a shorter way than a call */
+#include "fbc_cores.h"
+#else
 __attribute__((const)) uint32_t fbc_core_id(void);
 __attribute__((const)) uint32_t fbc_core_count(void);
+#endif
 
 /* Runs kernel(args) once on every core; returns when all are done, the cycles it took. */
 uint32_t fbc_parallel(void (*kernel)(void *), void *args);

@@ -17,28 +17,31 @@ typedef struct {
     uint32_t output_column;
 } phase_end;
 
-FBC_INLINE void add_phase(phase_end *end, const fbc_channel_run *run, uint32_t stride, fbc_channel_phase phase,
-                          uint32_t input_column, uint32_t output_column) {
-    if (phase.strips == 0u) {
+FBC_INLINE void add_phase(phase_end *end, const fbc_channel_run *run, uint32_t stride, uint32_t strips,
+                          uint32_t input_column, uint32_t output_column, uint32_t left, uint32_t right,
+                          uint32_t apart) {
+    fbc_channel_phase *phase = end->next;
+    if (strips == 0u) {
         return;
     }
-    phase.input_step = input_column - end->input_column;
-    phase.output_step = (output_column - end->output_column) * run->pixel_bytes;
-    *end->next++ = phase;
-    end->input_column = input_column + 2u * stride * phase.strips;
-    end->output_column = output_column + 2u * phase.strips;
+    phase->strips = strips;
+    phase->input_step = input_column - end->input_column;
+    phase->output_step = (output_column - end->output_column) * run->pixel_bytes;
+    phase->left = left;
+    phase->right = right;
+    phase->apart = apart;
+    end->next++;
+    end->input_column = input_column + 2u * stride * strips;
+    end->output_column = output_column + 2u * strips;
 }
 
 /* Stride 1: two outputs at each edge, the rest inside; of an odd number of columns, the second is computed twice. */
 FBC_INLINE void prepare_phases_1(const fbc_conv_args *args, fbc_channel_run *run) {
     const uint32_t width = args->input_width, inside = (width - 3u) >> 1, from = width - 2u - 2u * inside;
     phase_end end = {run->phases, 0u, 0u};
-    const fbc_channel_phase left = {.strips = 1, .left = FBC_TAPS_FROM_SECOND, .right = FBC_TAPS_AT_0};
-    const fbc_channel_phase middle = {.strips = inside, .left = FBC_TAPS_AT_0, .right = FBC_TAPS_AT_1};
-    const fbc_channel_phase right = {.strips = 1, .left = FBC_TAPS_AT_1, .right = FBC_TAPS_AT_2};
-    add_phase(&end, run, 1u, left, 0u, 0u);
-    add_phase(&end, run, 1u, middle, from - 1u, from);
-    add_phase(&end, run, 1u, right, width - 4u, width - 2u);
+    add_phase(&end, run, 1u, 1u, 0u, 0u, FBC_TAPS_FROM_SECOND, FBC_TAPS_AT_0, 0u);
+    add_phase(&end, run, 1u, inside, from - 1u, from, FBC_TAPS_AT_0, FBC_TAPS_AT_1, 0u);
+    add_phase(&end, run, 1u, 1u, width - 4u, width - 2u, FBC_TAPS_AT_1, FBC_TAPS_AT_2, 0u);
     end.next->strips = 0;
 }
 
@@ -51,12 +54,9 @@ FBC_INLINE void prepare_phases_2(const fbc_conv_args *args, fbc_channel_run *run
     const uint32_t from = before != 0u ? outputs - 2u * behind - 2u * inside : 0u;
     const uint32_t taps = before != 0u ? FBC_TAPS_AT_1 : FBC_TAPS_AT_0;
     phase_end end = {run->phases, 0u, 0u};
-    const fbc_channel_phase left = {.strips = before, .left = FBC_TAPS_FROM_SECOND, .right = FBC_TAPS_AT_1};
-    const fbc_channel_phase middle = {.strips = inside, .left = taps, .right = taps, .apart = 2};
-    const fbc_channel_phase right = {.strips = behind, .left = FBC_TAPS_AT_0, .right = FBC_TAPS_AT_2};
-    add_phase(&end, run, 2u, left, 0u, 0u);
-    add_phase(&end, run, 2u, middle, 2u * (from - before), from);
-    add_phase(&end, run, 2u, right, width - 4u, outputs - 2u);
+    add_phase(&end, run, 2u, before, 0u, 0u, FBC_TAPS_FROM_SECOND, FBC_TAPS_AT_1, 0u);
+    add_phase(&end, run, 2u, inside, 2u * (from - before), from, taps, taps, 2u);
+    add_phase(&end, run, 2u, behind, width - 4u, outputs - 2u, FBC_TAPS_AT_0, FBC_TAPS_AT_2, 0u);
     end.next->strips = 0;
 }
 
@@ -118,12 +118,9 @@ FBC_INLINE void compute_channels(const fbc_conv_args *args, channels_function fu
 }
 
 FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *table) {
-    const uint32_t channels = args->output_channels, height = args->output_height;
     const uint32_t clamped = args->requantization.clamped != 0u;
     const channels_function function = (*table)[args->activation_signed != 0u][args->stride_height - 1u][clamped];
-    const uint32_t band_rows = fbc_rows_of_bands(args, &band_costs, channels);
-    const uint32_t bands = band_rows == height ? 1u : (height + band_rows - 1u) / band_rows;
-    fbc_range units = fbc_core_range(channels * bands); /* by bands */
+    fbc_band_units units = fbc_cut_units(args, &band_costs, args->output_channels);
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_channel_run first;
@@ -131,16 +128,12 @@ FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *ta
     } room;
     fbc_channel_run *run = (fbc_channel_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
     prepare_run(args, run);
-    while (units.begin < units.end) {
-        const uint32_t index = bands == 1u ? 0u : units.begin / channels, row = index * band_rows;
-        const uint32_t channel = units.begin - index * channels, left = channels - channel;
-        const uint32_t count = units.end - units.begin < left ? units.end - units.begin : left;
-        const fbc_plane_band band = fbc_band_of_rows(args, row, height - row < band_rows ? height - row : band_rows);
-        begin_band(args, &band, run);
-        const uint8_t *input = (const uint8_t *)args->input + band.first * run->row_bytes;
-        uint8_t *output = (uint8_t *)args->output + row * (run->pixel_bytes + run->row_rest);
-        compute_channels(args, function, channel, count, input, output, run);
-        units.begin += count;
+    while (units.units.begin < units.units.end) {
+        const fbc_unit_run part = fbc_take_units(args, &units);
+        begin_band(args, &part.band, run);
+        const uint8_t *input = (const uint8_t *)args->input + part.band.first * run->row_bytes;
+        uint8_t *output = (uint8_t *)args->output + part.row * (run->pixel_bytes + run->row_rest);
+        compute_channels(args, function, part.channel, part.count, input, output, run);
     }
 }
 

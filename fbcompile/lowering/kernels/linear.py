@@ -18,19 +18,23 @@ class LinearCost:
     Attributes:
         call: Per call.
         pair: Per two groups of four output channels, beside their words; half of it for one.
+        clamped_pair: More for sums with a clamp, or values with another lower bound than 0.
         pair_word: Per word that two groups multiply.
         group_word: Per word that one group multiplies.
-        gather_word: Per word of activations that is gathered or widened.
+        gather: Per call that gathers or widens activations.
+        gather_word: Per word of these.
         expand: Per call that widens weights.
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 380
-    pair: float = 225
+    call: float = 215
+    pair: float = 101
+    clamped_pair: float = 39
     pair_word: float = 9
     group_word: float = 5
-    gather_word: float = 12
-    expand: float = 700
+    gather: float = 280
+    gather_word: float = 3.2
+    expand: float = 500
     expand_word: float = 3.1
 
 
@@ -53,22 +57,24 @@ class LinearKernel(BlockedKernel):
         """Channels of the slowest core, plus gathering and widening."""
         layer = weighted(layer)
         cost, words = self.linear_cycles, self.column_words(layer)
+        given = layer.requantization
         groups = -(-tile.output_channels // 4)
         pairs, rest = divmod(-(-groups // cores), 2)
-        cycles = cost.call + pairs * (cost.pair + cost.pair_word * words)
-        cycles += rest * (cost.pair / 2 + cost.group_word * words)
+        pair = cost.pair + (cost.clamped_pair if given.low != 0 or given.clamp is not None else 0)
+        cycles = cost.call + pairs * (pair + cost.pair_word * words)
+        cycles += rest * (pair / 2 + cost.group_word * words)
         if not self.reads_in_place(layer, tile):
-            cycles += cost.gather_word * words
+            cycles += cost.gather + cost.gather_word * words
         if layer.weight_bits < self.width:
             cycles += cost.expand + cost.expand_word * 4 * groups * words / cores
         return cycles
 
 
 _VARIANTS = (
-    ("xpulpnn", "macload", 2, LinearCost(call=350)),
+    ("xpulpnn", "macload", 2, LinearCost()),
     ("xpulpnn", "macload", 4, LinearCost()),
     ("xpulpnn", "macload", 8, LinearCost()),
-    ("xpulpv2", "blocked", 8, LinearCost(pair_word=18, group_word=9.5)),
+    ("xpulpv2", "blocked", 8, LinearCost(pair_word=17.5, group_word=9)),
 )
 
 

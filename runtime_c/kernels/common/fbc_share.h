@@ -16,8 +16,8 @@ FBC_INLINE fbc_range fbc_core_range(uint32_t total) {
     const uint32_t core = fbc_core_id();
     const uint32_t cores = fbc_core_count();
     const uint32_t begin = total * core, end = begin + total;
-    const fbc_range eighths = {begin >> 3, end >> 3}; /* a division takes more than thirty cycles */
-    if (cores == 8u) {
+    if (__builtin_expect(cores == 8u, 1)) { /* a division takes more than thirty cycles */
+        const fbc_range eighths = {begin >> 3, end >> 3};
         return eighths;
     }
     const fbc_range range = {begin / cores, end / cores};

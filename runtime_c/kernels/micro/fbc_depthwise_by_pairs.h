@@ -45,18 +45,16 @@ FBC_INLINE void fbc_add_pair_phase(fbc_phase_list *list, uint32_t strips, uint32
         return;
     }
     const uint32_t input = column * list->bits >> 3, step = columns * list->bits >> 3;
-    const fbc_pair_phase phase = {
-        .strips = strips,
-        .input_step = input - list->input,
-        .output_step = (output - list->output) * list->pixel_bytes,
-        .left_up = left.up,
-        .left_down = left.down,
-        .right_up = right.up,
-        .right_down = right.down,
-        .input_next = step,
-        .output_next = outputs * list->pixel_bytes,
-    };
-    *list->next++ = phase;
+    fbc_pair_phase *phase = list->next++;
+    phase->strips = strips;
+    phase->input_step = input - list->input;
+    phase->output_step = (output - list->output) * list->pixel_bytes;
+    phase->left_up = left.up;
+    phase->left_down = left.down;
+    phase->right_up = right.up;
+    phase->right_down = right.down;
+    phase->input_next = step;
+    phase->output_next = outputs * list->pixel_bytes;
     list->input = input + strips * step;
     list->output = output + strips * outputs;
 }
@@ -164,11 +162,8 @@ FBC_INLINE void fbc_depthwise_pairs(const fbc_conv_args *args, const fbc_pairs_f
 }
 
 FBC_INLINE void fbc_depthwise_by_pairs(const fbc_conv_args *args, uint32_t bits, fbc_pairs_table *table) {
-    const uint32_t groups = args->output_channels >> 2, height = args->output_height;
     const fbc_pairs_function *functions = (*table)[args->activation_signed != 0u][args->stride_height - 1u];
-    const uint32_t band_rows = fbc_rows_of_bands(args, &fbc_pair_costs, groups);
-    const uint32_t bands = band_rows == height ? 1u : (height + band_rows - 1u) / band_rows;
-    fbc_range units = fbc_core_range(groups * bands); /* by bands */
+    fbc_band_units units = fbc_cut_units(args, &fbc_pair_costs, args->output_channels >> 2);
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_pair_run first;
@@ -176,16 +171,12 @@ FBC_INLINE void fbc_depthwise_by_pairs(const fbc_conv_args *args, uint32_t bits,
     } room;
     fbc_pair_run *run = (fbc_pair_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
     fbc_prepare_pair_run(args, bits, bits == 4u ? 1u : 2u, run);
-    while (units.begin < units.end) {
-        const uint32_t index = bands == 1u ? 0u : units.begin / groups, row = index * band_rows;
-        const uint32_t group = units.begin - index * groups, left = groups - group;
-        const uint32_t count = units.end - units.begin < left ? units.end - units.begin : left;
-        const fbc_plane_band band = fbc_band_of_rows(args, row, height - row < band_rows ? height - row : band_rows);
-        fbc_begin_pair_band(args, bits, &band, run);
-        const uint8_t *input = (const uint8_t *)args->input + band.first * run->row_bytes;
-        uint8_t *output = (uint8_t *)args->output + row * (run->pixel_bytes + run->row_rest);
-        fbc_depthwise_pairs(args, functions, bits, group, count, input, output, run);
-        units.begin += count;
+    while (units.units.begin < units.units.end) {
+        const fbc_unit_run part = fbc_take_units(args, &units);
+        fbc_begin_pair_band(args, bits, &part.band, run);
+        const uint8_t *input = (const uint8_t *)args->input + part.band.first * run->row_bytes;
+        uint8_t *output = (uint8_t *)args->output + part.row * (run->pixel_bytes + run->row_rest);
+        fbc_depthwise_pairs(args, functions, bits, part.channel, part.count, input, output, run);
     }
 }
 

@@ -77,9 +77,10 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
 #define FBC_CHANNEL_FIRST_ROW(word) ".insn r 0x0B, 7, 0x10, " word ", a2, t4\n" /* p.lw, post-increment */
 #define FBC_CHANNEL_APART(word) ".insn r 0x03, 7, 0x10, " word ", a2, gp\n"     /* p.lw */
 #define FBC_CHANNEL_MASK(word) "and " word ", " word ", t3\n"
-#define FBC_CHANNEL_COUNT ".insn i 0x7B, 2, x0, s11, 0\n"            /* lp.count 0 */
-#define FBC_CHANNEL_START ".insn i 0x7B, 0, x1, x0, 2\n"             /* lp.starti 1: the next instruction */
-#define FBC_CHANNEL_FIELD(word) ".insn i 0x0B, 2, " word ", a1, 4\n" /* p.lw, post-increment */
+#define FBC_CHANNEL_COUNT ".insn i 0x7B, 2, x0, s11, 0\n" /* lp.count 0 */
+#define FBC_CHANNEL_START ".insn i 0x7B, 0, x1, x0, 2\n"  /* lp.starti 1: the next instruction */
+#define FBC_CHANNEL_POINTED(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n" /* p.lw, post-increment */
+#define FBC_CHANNEL_FIELD(word) FBC_CHANNEL_POINTED(word, "a1")
 #define FBC_CHANNEL_PLACE(taps, from, selector) ".insn r 0x57, 1, 0x60, " taps ", " from ", " selector "\n"
 #define FBC_CHANNEL_DOT(code, row, taps) ".insn r 0x57, 1, %[" code "], t6, " row ", " taps "\n"
 #define FBC_CHANNEL_SCALE \
@@ -144,9 +145,10 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
 #define FBC_CHANNEL_NEXT_STRIP_1 "add a2, a2, s6\n add a3, a3, s7\n"
 #define FBC_CHANNEL_NEXT_STRIP_2 "lw t1, 64(a0)\n lw t2, 68(a0)\n add a2, a2, t1\n add a3, a3, t2\n"
 #define FBC_CHANNEL_NEXT_CHANNEL \
-    "9: lw t1, 4(a0)\n lw t2, 8(a0)\n lw a2, 12(a0)\n lw a3, 16(a0)\n lw t0, 24(a0)\n addi a1, a0, 80\n" \
-    "lw a6, 0(t1)\n lw tp, 4(t1)\n lw a7, 0(t2)\n addi t1, t1, 8\n addi t2, t2, 4\n add t0, a2, t0\n" \
-    "addi t6, a3, 1\n sw t1, 4(a0)\n sw t2, 8(a0)\n sw t0, 12(a0)\n sw t6, 16(a0)\n"
+    "9: lw t1, 4(a0)\n lw t2, 8(a0)\n lw a2, 12(a0)\n lw a3, 16(a0)\n lw t0, 24(a0)\n addi a1, a0, " \
+    "80\n" FBC_CHANNEL_POINTED("a6", "t1") FBC_CHANNEL_POINTED("tp", "t1") FBC_CHANNEL_POINTED( \
+        "a7", "t2") "add t0, a2, t0\n" \
+                    "addi t6, a3, 1\n sw t1, 4(a0)\n sw t2, 8(a0)\n sw t0, 12(a0)\n sw t6, 16(a0)\n"
 #define FBC_CHANNEL_NEXT_PHASE \
     "8:\n" FBC_CHANNEL_FIELD("t6") "lw t0, 0(a0)\n beqz t6, 7f\n" FBC_CHANNEL_FIELD("t1") FBC_CHANNEL_FIELD( \
         "t2") "lw s0, 0(t0)\n lw s1, 4(t0)\n lw s2, 8(t0)\n add a2, a2, t1\n add a3, a3, t2\n" FBC_CHANNEL_FIELD("t1") \
@@ -155,22 +157,30 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
                 FBC_CHANNEL_PLACE("s0", "s0", "t1") FBC_CHANNEL_PLACE("s1", "s1", "t1") \
                     FBC_CHANNEL_PLACE("s2", "s2", "t1") ".insn i 0x7B, 2, x1, t6, 0\n jr ra\n" /* lp.count 1 */
 
+/* Behind the row loop. Strides have the usual last row of an even plane first: with stride 1, padding lies below it. */
+#define FBC_CHANNEL_END_1(kind) \
+    "84: beqz t5, 5f\n" FBC_CHANNEL_LOWEST_1(kind) "4:\n" FBC_CHANNEL_NEXT_STRIP_1 "j 8b\n" \
+                                                   "5:\n" FBC_CHANNEL_LAST_1(kind) "j 4b\n"
+#define FBC_CHANNEL_END_2(kind) \
+    "84: bnez t5, 5f\n" FBC_CHANNEL_LAST_2(kind) "4:\n" FBC_CHANNEL_NEXT_STRIP_2 "j 8b\n" \
+                                                 "5:\n" FBC_CHANNEL_LOWEST_2(kind) "j 4b\n"
+
 /* Instructions. */
 #define FBC_CHANNEL_COMPUTED_PLAIN 7 /* of an output */
 #define FBC_CHANNEL_COMPUTED_CLAMPED 8
 #define FBC_CHANNEL_LOADS_1 1 /* of a row */
 #define FBC_CHANNEL_LOADS_2 4
-#define FBC_CHANNEL_LOADS_LOWEST_1 0
-#define FBC_CHANNEL_LOADS_LOWEST_2 2
 #define FBC_CHANNEL_ENTERED_1 (3 * 6 + 5)
 #define FBC_CHANNEL_ENTERED_2 (2 * 7 + 6)
-#define FBC_CHANNEL_HEAD(stride) (3 + 17 + 21 + FBC_CHANNEL_ENTERED_##stride) /* from lp.starti 0 to the row loop */
+#define FBC_CHANNEL_HEAD(stride) (3 + 15 + 21 + FBC_CHANNEL_ENTERED_##stride) /* from lp.starti 0 to the row loop */
 #define FBC_CHANNEL_ROW(stride, kind) (FBC_CHANNEL_LOADS_##stride + 2 * FBC_CHANNEL_COMPUTED_##kind)
 #define FBC_CHANNEL_ROUND(stride, kind) (FBC_CHANNEL_STEPS_##stride * FBC_CHANNEL_ROW(stride, kind))
 #define FBC_CHANNEL_NEXT_1 2
 #define FBC_CHANNEL_NEXT_2 4
+#define FBC_CHANNEL_LAST_ROW_1(kind) (2 * (FBC_CHANNEL_COMPUTED_##kind - 1))
+#define FBC_CHANNEL_LAST_ROW_2(kind) FBC_CHANNEL_ROW(2, kind)
 #define FBC_CHANNEL_TAIL(stride, kind) /* from the row loop to the end of the strip */ \
-    (1 + FBC_CHANNEL_LOADS_LOWEST_##stride + 2 * (FBC_CHANNEL_COMPUTED_##kind - 1) + FBC_CHANNEL_NEXT_##stride)
+    (1 + FBC_CHANNEL_LAST_ROW_##stride(kind) + FBC_CHANNEL_NEXT_##stride)
 
 #define FBC_CHANNEL_ASM(is_signed, stride, kind) \
     __asm__ volatile( \
@@ -181,14 +191,11 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
         ".insn i 0x7B, 0, x0, x0, %[start]\n"                         /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"                           /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_CHANNEL_NEXT_CHANNEL /* lp.endi 1 */ \
-        FBC_CHANNEL_NEXT_PHASE "6:\n" FBC_CHANNEL_ENTRIES_##stride FBC_CHANNEL_LOOP_##stride( \
-            kind) "84: beqz t5, 5f\n" FBC_CHANNEL_LOWEST_##stride(kind) "4:\n" FBC_CHANNEL_NEXT_STRIP_##stride \
-        "j 8b\n" \
-        "5:\n" FBC_CHANNEL_LAST_##stride(kind) "j 4b\n" \
-                                               "7: lw t1, 20(a0)\n addi t0, t0, 12\n sw t0, 0(a0)\n addi t1, t1, -1\n" \
-                                               "sw t1, 20(a0)\n bnez t1, 9b\n" \
-                                               "lw gp, 72(a0)\n lw tp, 76(a0)\n" \
-                                               ".option pop" \
+        FBC_CHANNEL_NEXT_PHASE "6:\n" FBC_CHANNEL_ENTRIES_##stride FBC_CHANNEL_LOOP_##stride(kind) \
+            FBC_CHANNEL_END_##stride(kind) "7: lw t1, 20(a0)\n addi t0, t0, 12\n sw t0, 0(a0)\n addi t1, t1, -1\n" \
+                                           "sw t1, 20(a0)\n bnez t1, 9b\n" \
+                                           "lw gp, 72(a0)\n lw tp, 76(a0)\n" \
+                                           ".option pop" \
         : "+r"(block) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
           [start] "i"(2 * FBC_CHANNEL_HEAD(stride)), \

@@ -36,10 +36,41 @@ FBC_INLINE fbc_plane_band fbc_band_of_rows(const fbc_conv_args *args, uint32_t r
     return band;
 }
 
-/* The bands of all units: one if the cores can share `groups` evenly. Returns the rows of a band. */
-FBC_INLINE uint32_t fbc_rows_of_bands(const fbc_conv_args *args, const fbc_band_costs *costs, uint32_t groups) {
-    return fbc_cores_divide(groups) ? args->output_height
-                                    : fbc_balance_bands(costs, groups, 1u, args->output_width, args->output_height);
+/* The work in units, a band of one channel, or of one group of them, each: units of a band follow each other. */
+typedef struct {
+    fbc_range units;    /* that the calling core has yet to compute */
+    uint32_t channels;  /* or groups of them */
+    uint32_t band_rows; /* one band if the cores can share the channels evenly */
+} fbc_band_units;
+
+/* Units of one band that the calling core computes. */
+typedef struct {
+    uint32_t channel; /* or group */
+    uint32_t count;
+    uint32_t row; /* of the output */
+    fbc_plane_band band;
+} fbc_unit_run;
+
+FBC_INLINE fbc_band_units fbc_cut_units(const fbc_conv_args *args, const fbc_band_costs *costs, uint32_t channels) {
+    const uint32_t height = args->output_height;
+    fbc_band_units units = {.channels = channels, .band_rows = height};
+    uint32_t bands = 1;
+    if (!fbc_cores_divide(channels)) {
+        units.band_rows = fbc_balance_bands(costs, channels, 1u, args->output_width, height);
+        bands = (height + units.band_rows - 1u) / units.band_rows;
+    }
+    units.units = fbc_core_range(channels * bands);
+    return units;
+}
+
+FBC_INLINE fbc_unit_run fbc_take_units(const fbc_conv_args *args, fbc_band_units *units) {
+    const uint32_t height = args->output_height, channels = units->channels, begin = units->units.begin;
+    const uint32_t index = units->band_rows == height ? 0u : begin / channels, row = index * units->band_rows;
+    const uint32_t channel = begin - index * channels, left = channels - channel, all = units->units.end - begin;
+    const uint32_t rows = height - row < units->band_rows ? height - row : units->band_rows;
+    const fbc_unit_run run = {channel, all < left ? all : left, row, fbc_band_of_rows(args, row, rows)};
+    units->units.begin += run.count;
+    return run;
 }
 
 #endif

@@ -162,6 +162,21 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 100, "the assembler below has t
                         FBC_PAIR_PLACE("s6", "s7", "s8", "s6", "s7", "s8", "t1", \
                                        "t2") "lw t6, 84(sp)\n .insn i 0x7B, 2, x1, t0, 0\n jr t6\n" /* lp.count 1 */
 
+/* Behind the row loop: the last row with all its rows, or without the one below. Strides have the usual one of an even
+ * plane first: with stride 1, padding lies below it. */
+#define FBC_PAIR_LAST(stride, store) FBC_PAIR_STEP(stride, store, "t0", "t1", "t2", "t3", "t4", "t5")
+#define FBC_PAIR_LOWEST(stride, store) \
+    FBC_PAIR_ROW(FBC_PAIR_LOWEST_LOAD_##stride, FBC_PAIR_DOTS_2, FBC_PAIR_STORE_##store, "t0", "t1", "t2", "t3", "t4", \
+                 "t5")
+#define FBC_PAIR_NEXT_STRIP \
+    "4: lw t6, 80(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, t0\n add a3, a3, t1\n j 8b\n"
+#define FBC_PAIR_END_1(store) \
+    "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_LOWEST(1, store) FBC_PAIR_NEXT_STRIP \
+        "5:\n" FBC_PAIR_LAST(1, store) "j 4b\n"
+#define FBC_PAIR_END_2(store) \
+    "84: lw t6, 56(sp)\n bnez t6, 5f\n" FBC_PAIR_LAST(2, store) FBC_PAIR_NEXT_STRIP \
+        "5:\n" FBC_PAIR_LOWEST(2, store) "j 4b\n"
+
 /* Instructions. */
 #define FBC_PAIR_STORED_4 2
 #define FBC_PAIR_STORED_2L 2
@@ -173,10 +188,12 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 100, "the assembler below has t
 #define FBC_PAIR_LOADED_1 2
 #define FBC_PAIR_LOADED_2 4
 #define FBC_PAIR_HEAD(stride) (3 + 24 + 48 + FBC_PAIR_ENTERED_##stride) /* from lp.starti 0 to the row loop */
-#define FBC_PAIR_ROUND(stride, store) \
-    (FBC_PAIR_STEPS_##stride * (FBC_PAIR_LOADED_##stride + 2 * (12 + FBC_PAIR_STORED_##store)))
+#define FBC_PAIR_ALL_ROWS(stride, store) (FBC_PAIR_LOADED_##stride + 2 * (12 + FBC_PAIR_STORED_##store))
+#define FBC_PAIR_ROUND(stride, store) (FBC_PAIR_STEPS_##stride * FBC_PAIR_ALL_ROWS(stride, store))
+#define FBC_PAIR_LAST_ROW_1(store) (2 * (10 + FBC_PAIR_STORED_##store))
+#define FBC_PAIR_LAST_ROW_2(store) FBC_PAIR_ALL_ROWS(2, store)
 #define FBC_PAIR_TAIL(stride, store) /* from the row loop to the end of the strip */ \
-    (2 + FBC_PAIR_LOADED_##stride - 2 + 2 * (10 + FBC_PAIR_STORED_##store) + 6)
+    (2 + FBC_PAIR_LAST_ROW_##stride(store) + 6)
 
 #define FBC_PAIR_ASM(bits, is_signed, stride, store) \
     __asm__ volatile( \
@@ -187,19 +204,12 @@ _Static_assert(offsetof(fbc_pair_run, phases) == 100, "the assembler below has t
         ".insn i 0x7B, 0, x0, x0, %[start]\n"                   /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"                     /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_PAIR_NEXT_PAIR /* lp.endi 1 */ \
-            FBC_PAIR_NEXT_PHASE(bits) "6:\n" FBC_PAIR_ENTRIES_##stride \
-                FBC_PAIR_LOOP_##stride(store) "84: lw t6, 56(sp)\n beqz t6, 5f\n" FBC_PAIR_ROW( \
-                    FBC_PAIR_LOWEST_LOAD_##stride, FBC_PAIR_DOTS_2, FBC_PAIR_STORE_##store, "t0", "t1", "t2", "t3", \
-                    "t4", "t5") "4: lw t6, 80(sp)\n lw t0, -8(t6)\n lw t1, -4(t6)\n add a2, a2, t0\n add ra, ra, " \
-                                "t0\n add a3, a3, t1\n" \
-                                "j 8b\n" \
-                                "5:\n" FBC_PAIR_STEP(stride, store, "t0", "t1", "t2", "t3", "t4", \
-                                                     "t5") "j 4b\n" \
-                                                           "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
-                                                           "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
-                                                           "bnez t0, 9b\n" \
-                                                           "lw gp, 88(sp)\n lw tp, 92(sp)\n lw sp, 96(sp)\n" \
-                                                           ".option pop" \
+            FBC_PAIR_NEXT_PHASE(bits) "6:\n" FBC_PAIR_ENTRIES_##stride FBC_PAIR_LOOP_##stride(store) \
+                FBC_PAIR_END_##stride(store) "7: lw t0, 20(sp)\n lw t1, 60(sp)\n addi t0, t0, -1\n add " \
+                                             "a1, a1, t1\n sw t0, 20(sp)\n sw a1, 0(sp)\n" \
+                                             "bnez t0, 9b\n" \
+                                             "lw gp, 88(sp)\n lw tp, 92(sp)\n lw sp, 96(sp)\n" \
+                                             ".option pop" \
         : "+r"(block) \
         : [first] "i"(((is_signed) ? 0x4C : 0x44) | ((bits) == 2 ? 1 : 0)), \
           [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), [shift] "i"(FBC_PAIR_SHIFT), \

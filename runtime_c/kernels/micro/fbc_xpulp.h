@@ -63,7 +63,11 @@ FBC_INLINE uint32_t fbc_pack_lanes(uint32_t bits, int32_t v0, int32_t v1, int32_
 /* Stores at any byte address (the cores split misaligned accesses themselves) and returns address + step. */
 FBC_INLINE uint8_t *fbc_store_word(uint8_t *address, uint32_t step, uint32_t word) {
 #ifdef FBC_XPULPV2
-    __asm__ volatile(".insn r 0x2B, 6, 0, %2, %0, %1" : "+r"(address) : "r"(word), "r"(step) : "memory");
+    if (__builtin_constant_p(step)) {
+        __asm__ volatile(".insn s 0x2B, 2, %1, %2(%0)" : "+r"(address) : "r"(word), "i"(step) : "memory");
+    } else {
+        __asm__ volatile(".insn r 0x2B, 6, 0, %2, %0, %1" : "+r"(address) : "r"(word), "r"(step) : "memory");
+    }
     return address;
 #else
     memcpy(address, &word, sizeof word);
@@ -73,7 +77,11 @@ FBC_INLINE uint8_t *fbc_store_word(uint8_t *address, uint32_t step, uint32_t wor
 
 FBC_INLINE uint8_t *fbc_store_half(uint8_t *address, uint32_t step, uint32_t half) {
 #ifdef FBC_XPULPV2
-    __asm__ volatile(".insn r 0x2B, 5, 0, %2, %0, %1" : "+r"(address) : "r"(half), "r"(step) : "memory");
+    if (__builtin_constant_p(step)) {
+        __asm__ volatile(".insn s 0x2B, 1, %1, %2(%0)" : "+r"(address) : "r"(half), "i"(step) : "memory");
+    } else {
+        __asm__ volatile(".insn r 0x2B, 5, 0, %2, %0, %1" : "+r"(address) : "r"(half), "r"(step) : "memory");
+    }
     return address;
 #else
     const uint16_t low = (uint16_t)half;
@@ -84,7 +92,11 @@ FBC_INLINE uint8_t *fbc_store_half(uint8_t *address, uint32_t step, uint32_t hal
 
 FBC_INLINE uint8_t *fbc_store_byte(uint8_t *address, uint32_t step, uint32_t byte) {
 #ifdef FBC_XPULPV2
-    __asm__ volatile(".insn r 0x2B, 4, 0, %2, %0, %1" : "+r"(address) : "r"(byte), "r"(step) : "memory");
+    if (__builtin_constant_p(step)) {
+        __asm__ volatile(".insn s 0x2B, 0, %1, %2(%0)" : "+r"(address) : "r"(byte), "i"(step) : "memory");
+    } else {
+        __asm__ volatile(".insn r 0x2B, 4, 0, %2, %0, %1" : "+r"(address) : "r"(byte), "r"(step) : "memory");
+    }
     return address;
 #else
     *address = (uint8_t)byte;

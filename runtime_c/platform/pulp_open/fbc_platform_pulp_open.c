@@ -2,12 +2,15 @@
 /* Bare-metal PULP-open: boot, fork and join, DMA, HyperRAM. The program runs on cluster core 0; the
  * fabric controller boots the cluster and then serves external memory. */
 #include "fbc_platform.h"
+#include "fbc_cores.h"
 #include "fbc_pulp_open.h"
 
 #if !defined FBC_L1_ARENA_BYTES || !defined FBC_L2_ARENA_BYTES
 #error "define FBC_L1_ARENA_BYTES and FBC_L2_ARENA_BYTES"
 #endif
 
+#define TEXT_OF(tokens) #tokens
+#define TEXT(macro) TEXT_OF(macro)
 #define ALL_CORES ((1u << FBC_CORES) - 1u)
 #define IN_L1 __attribute__((section(".l1_data")))
 
@@ -42,15 +45,10 @@ void fbc_fabric_main(void);
 void fbc_cluster_main(uint32_t core);
 void fbc_trap(uint32_t cause, uint32_t address, uint32_t hart);
 
-uint32_t fbc_core_id(void) {
-    uint32_t hart;
-    __asm__("csrr %0, mhartid" : "=r"(hart));
-    return hart & 31u;
-}
-
-uint32_t fbc_core_count(void) {
-    return FBC_CORES;
-}
+/* What kernels take from fbc_cores.h, for code that is compiled without FBC_INLINE_CORES. */
+extern inline uint32_t fbc_core_id(void);
+extern inline uint32_t fbc_core_count(void);
+__asm__(".globl fbc_cores\n.equ fbc_cores, " TEXT(FBC_CORES));
 
 uint32_t fbc_cycles(void) {
     uint32_t cycles;

@@ -9,8 +9,8 @@ PULP_LIBGCC = $(shell $(RISCV_CC) -march=$(firstword $(subst _, ,$(MARCH))) -mab
 PLATFORM_SOURCES := $(RUNTIME)/platform/pulp_open/crt0.S $(RUNTIME)/platform/pulp_open/fbc_platform_pulp_open.c \
   $(RUNTIME)/platform/pulp_open/fbc_semihosting.c $(RUNTIME)/platform/pulp_open/libc/string.c
 PLATFORM_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -ffreestanding -fbuiltin -fno-tree-loop-distribute-patterns -fno-schedule-insns \
-  -ffunction-sections -fdata-sections $(PULP_ARCH) $(PULP_ISA_$(ISA)) -I$(RUNTIME)/include -I$(RUNTIME)/kernels \
-  -I$(RUNTIME)/platform/pulp_open/libc
+  -ffunction-sections -fdata-sections $(PULP_ARCH) $(PULP_ISA_$(ISA)) -DFBC_INLINE_CORES -I$(RUNTIME)/include -I$(RUNTIME)/kernels \
+  -I$(RUNTIME)/platform/pulp_open -I$(RUNTIME)/platform/pulp_open/libc
 # Layer functions only start transfers and kernels: small code matters more there than fast code.
 PLATFORM_LAYER_CFLAGS := -Os
 PLATFORM_LDFLAGS = $(PULP_ARCH) -nostdlib -static -Wl,--gc-sections -Wl,--no-warn-rwx-segments -T $(RUNTIME)/platform/pulp_open/link.ld $(PULP_LIBGCC)
