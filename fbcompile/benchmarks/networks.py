@@ -274,5 +274,5 @@ def _layer_times(
         macs=sum(part.shape.macs for part in layer.parts),
         cycles=cycles,
         predicted=report.cycles.total + report.l3_wait_cycles,
-        by_table=None if row is None else row - report.spares + report.l3_wait_cycles,
+        by_table=None if row is None else row - report.spares_to_table + report.l3_wait_cycles,
     )

@@ -46,7 +46,7 @@ def _latency_line(state: RunState, rows: list[LayerRow]) -> str:
         "all rows measured" if modelled == 0 else f"{modelled} of {len(rows)} rows modelled, not measured"
     )
     spared = 0.0 if state.lowering is None else state.lowering.spared_cycles
-    less = f"; fusion spares about {spared:,.0f} of them" if spared > 0 else ""
+    less = f"; fusion and inputs that stay in L1 spare about {spared:,.0f} of them" if spared > 0 else ""
     change = f", {100 * (cycles / eight - 1):+.1f} % against 8 bit" if eight else ""
     milliseconds = 1e3 * cycles / state.target.clock_hz
     return (

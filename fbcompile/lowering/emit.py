@@ -18,6 +18,7 @@ from fbcompile.lowering.arena import aligned
 from fbcompile.lowering.emit_layer import layer_context, tensor_comment
 from fbcompile.lowering.format_c import format_c
 from fbcompile.lowering.kernels import runtime_sources
+from fbcompile.lowering.l1_places import l1_end
 from fbcompile.lowering.layer_plan import LayerPlan
 from fbcompile.lowering.memory import MemoryPlan
 from fbcompile.lowering.names import c_comment, c_identifier, c_identifiers
@@ -34,6 +35,7 @@ _RESERVED = (
     "tile",
     "pending",
     "advance",
+    "load_next",
     "load",
     "prepare",
     "run",
@@ -68,6 +70,12 @@ def emit_project(
         _layer_values(index, plan, name, memory)
         for index, (plan, name) in enumerate(zip(plans, names, strict=True))
     ]
+    for index, layer in enumerate(layers):
+        layer["loads"] = layer.get("weighted", False) or len(layer["input_offsets"]) > (
+            layer["shared_input"] is not None
+        )
+        layer["next_weights"] = _first_weights_values(index + 1, plans, memory)
+        layer["shares_output"] = index + 1 < len(plans) and plans[index + 1].beginning.input is not None
     values = {
         "network": _network_values(network, plans, layers, memory),
         "target": target,
@@ -155,8 +163,24 @@ def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) ->
         "output_offset": memory.activations[plan.layer.output.name],
         "output_bytes": plan.layer.output.bytes,
         "middle_bytes": sum(part.output.bytes for part in plan.layer.parts[:-1]),
+        "loaded_ahead": {name: plan.beginning.loads(name) for name in ("first_weights", "weights")},
+        "shared_input": plan.beginning.input,
     }
     return values
+
+
+def _first_weights_values(
+    index: int, plans: Sequence[LayerPlan], memory: MemoryPlan
+) -> dict[str, Any] | None:
+    """The transfers of a layer's first weights for the layer before; None if that does not load them."""
+    if index == len(plans) or not plans[index].beginning.weights:
+        return None
+    first = memory.slices_of(index)[0]
+    parts = [
+        {"l1": part.l1_offset, "l2": first.l2_offset + part.block_offset, "bytes": part.bytes}
+        for part in plans[index].beginning.weights
+    ]
+    return {"needed": memory.slices.index(first) + 1, "parts": parts}
 
 
 def _moment_values(memory: MemoryPlan) -> list[dict[str, int]]:
@@ -197,7 +221,8 @@ def _network_values(
         "input": _tensor_values(network.input, memory),
         "output": _tensor_values(network.output, memory),
         "host_note": f"; still to be done on the host: {postprocess}" if postprocess else "",
-        "l1_bytes": aligned(max(plan.tiling.l1_bytes for plan in plans)),
+        "l1_bytes": aligned(l1_end(plans)),
+        "first_weights": _first_weights_values(0, plans, memory),
         "l2_bytes": memory.l2_bytes,
         "weight_bytes": memory.l3_bytes,
         "middle_bytes": max(layer["middle_bytes"] for layer in layers),

@@ -49,13 +49,10 @@ def copy_values(tiling: LayerTiling, place: dict[str, str]) -> dict[str, Any]:
         for name, tiles in (("rows", tiling.row_tiles), ("columns", tiling.column_tiles))
         if tiles > 1
     )
-    # A dense layer's input serves all its channels, if they follow each other or the input is one tile.
-    keeps_input = several and geometry.family == "dense"
-    keeps_input &= tiling.loop_order == "activation_stationary" or first_of_plane == ""
     always = tiling.loop_order == "activation_stationary" and several
     source = _Side("INPUT", "layer->inputs[0]", "input_", geometry.inputs[0], sliced, narrow_input)
     return {
-        "new_input": "now->channels.first == 0u" if keeps_input else "",
+        "new_input": "now->channels.first == 0u" if tiling.keeps_input else "",
         "new_weights": "" if always else first_of_plane,
         "input_slices": sliced,
         "input_whole": first_of_plane == "" and not sliced,

@@ -53,7 +53,9 @@ def layer_context(plan: LayerPlan, name: str) -> dict[str, Any]:
         "arguments": kernel.arguments,
         "buffers": tiling.buffers,
         "copies": _Copies({buffer.name: buffer.copies for buffer in tiling.buffers}),
+        "counters": {b.name: (b.first_copy - 1) % b.copies for b in tiling.buffers},
         "has_scratch": tiling.buffer("scratch") is not None,
+        "fused": isinstance(layer, FusedLayer),
         "double_buffer": tiling.double_buffer,
         "late": tiling.late,
         "tiles": tiling.tiles,
@@ -127,6 +129,10 @@ def _plan_lines(plan: LayerPlan) -> list[str]:
         f"Predicted: {cycles.total:.0f} cycles, of these {cycles.compute:.0f} compute, "
         f"{cycles.dma_wait:.0f} DMA wait.",
     ]
+    if plan.beginning.weights:
+        lines.append("The layer before loads its first weights.")
+    if plan.beginning.input is not None:
+        lines.append(f"Input {plan.beginning.input} lies in L1 where the layer before wrote it.")
     if plan.layout is not None and plan.layout.channel_first:
         spared = f"predicted to spare this layer and the one that writes it {plan.layout.gain:.0f} cycles"
         lines.append(f"The input is channel-first, which is {spared}.")

@@ -8,6 +8,7 @@ all other tilings, says that it is faster, waits for weights from L3 included.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from fbcompile.errors import DoesNotFitError
@@ -31,11 +32,13 @@ class FusedVariants:
     """The network with some pairs fused.
 
     Attributes:
-        for_speed: With the pairs that are predicted to be faster together: those with few weights, and all.
+        faster: Plan of each pair that is predicted to be faster together, by the position of its first layer.
+        for_speed: With these: those with few weights, and all.
         for_space: With more and more others as well, the largest middle tensors first: for networks that else
             do not fit L2.
     """
 
+    faster: dict[int, LayerPlan]
     for_speed: list[Variant]
     for_space: list[Variant]
 
@@ -59,9 +62,35 @@ def fused_variants(network: Network, plans: list[LayerPlan], target: Target) -> 
     largest = sorted(slower, key=lambda i: -network.layers[i].output.bytes)
     more = [faster | {i: slower[i] for i in largest[:count]} for count in range(1, len(largest) + 1)]
     return FusedVariants(
+        faster=faster,
         for_speed=[_replace(network, plans, chosen) for chosen in (small, faster) if chosen],
         for_space=[_replace(network, plans, chosen) for chosen in more],
     )
+
+
+def fused_in_spite_of(
+    network: Network, plans: list[LayerPlan], faster: dict[int, LayerPlan], apart: Sequence[LayerPlan]
+) -> Variant | None:
+    """The network with the pairs fused that stay faster together when the others have what they may have.
+
+    Args:
+        network: The layers, none of them fused.
+        plans: One per layer, each tiled for itself.
+        faster: Plans of pairs, from ``fused_variants``.
+        apart: One per layer, in the layouts that are best for them, and with what they begin with in L1.
+
+    Returns:
+        The variant; None if it fuses the same pairs, or none.
+    """
+    chosen = {
+        first: plan
+        for first, plan in faster.items()
+        if plan.tiling.cycles.total
+        < sum(half.tiling.cycles.total + half.beginning.spares for half in apart[first : first + 2])
+        + apart[first].beginning.spares_before
+        - apart[first + 1].beginning.spares_to_table
+    }
+    return _replace(network, plans, chosen) if chosen and len(chosen) < len(faster) else None
 
 
 def _fused_plan(first: LayerPlan, second: LayerPlan, target: Target) -> LayerPlan | None:

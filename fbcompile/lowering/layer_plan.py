@@ -30,6 +30,46 @@ class LayoutChoice:
 
 
 @dataclasses.dataclass(frozen=True)
+class WeightPart:
+    """Weights that are loaded at once.
+
+    Attributes:
+        buffer: The L1 buffer: ``weights``, or ``first_weights`` of a fused layer's depthwise part.
+        l1_offset: Where they go.
+        block_offset: Bytes from the beginning of the layer's first block in L2.
+        bytes: Size.
+    """
+
+    buffer: str
+    l1_offset: int
+    block_offset: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Beginning:
+    """What of a layer is in L1 before it begins.
+
+    Attributes:
+        weights: Weights that the layer before loads while it computes its last tile.
+        input: Number of the input that lies where the layer before wrote it; None if there is none.
+        spares: Cycles that the layer is predicted to wait less for both.
+        spares_before: Cycles that the layer before waits less for the copy of its output to L2.
+        spares_to_table: What of both a row of a latency table does not know: it has its first weights in L1.
+    """
+
+    weights: tuple[WeightPart, ...] = ()
+    input: int | None = None
+    spares: float = 0.0
+    spares_before: float = 0.0
+    spares_to_table: float = 0.0
+
+    def loads(self, buffer: str) -> bool:
+        """Whether the layer before loads that buffer."""
+        return any(part.buffer == buffer for part in self.weights)
+
+
+@dataclasses.dataclass(frozen=True)
 class LayerPlan:
     """Everything decided about one layer.
 
@@ -41,6 +81,7 @@ class LayerPlan:
         spares: Cycles that its parts are predicted to take more, each for itself; 0 for a layer that is not
             fused.
         layout: Layout of its first input; None before layouts are chosen.
+        beginning: What of it is in L1 before it begins.
     """
 
     layer: Layer
@@ -49,6 +90,7 @@ class LayerPlan:
     weights: tuple[bytes, ...]
     spares: float = 0.0
     layout: LayoutChoice | None = None
+    beginning: Beginning = Beginning()
 
 
 def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:

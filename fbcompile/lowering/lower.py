@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fbcompile.errors import DoesNotFitError, FbcompileError, InternalError, UnsupportedModelError
 from fbcompile.lowering.emit import emit_project
 from fbcompile.lowering.kernels import Kernel, choose_kernel
-from fbcompile.lowering.layer_plan import LayerPlan, LayoutChoice, pack_weight_blocks
+from fbcompile.lowering.layer_plan import Beginning, LayerPlan, LayoutChoice, pack_weight_blocks
 from fbcompile.lowering.memory import PlanMethod
 from fbcompile.lowering.network import Layer, Network
 from fbcompile.lowering.plan import plan_program
@@ -42,6 +42,7 @@ class LayerReport:
         gap: Relative optimality gap of the tiling.
         spares: Cycles that its parts are predicted to take more, each for itself.
         layout: Layout of its first input.
+        beginning: What of it is in L1 before it begins.
     """
 
     name: str
@@ -60,6 +61,12 @@ class LayerReport:
     gap: float
     spares: float
     layout: LayoutChoice | None
+    beginning: Beginning
+
+    @property
+    def spares_to_table(self) -> float:
+        """Cycles by which it is predicted to take less than its parts' rows of a latency table say."""
+        return self.spares + self.beginning.spares_to_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +102,8 @@ class LoweringReport:
 
     @property
     def spared_cycles(self) -> float:
-        """Cycles that fusion is predicted to spare: latency tables know single layers only."""
-        return sum(layer.spares for layer in self.layers)
+        """Cycles that fusion and inputs in L1 are predicted to spare: latency tables know single layers."""
+        return sum(layer.spares_to_table for layer in self.layers)
 
     @property
     def traffic_ratio(self) -> float:
@@ -113,7 +120,13 @@ class LoweringReport:
 
 
 def lower(
-    network: Network, target: Target, out: Path, *, fuse: bool = True, layouts: bool = True
+    network: Network,
+    target: Target,
+    out: Path,
+    *,
+    fuse: bool = True,
+    layouts: bool = True,
+    first_ahead: bool = False,
 ) -> LoweringReport:
     """Tiles, plans memory and writes the C project.
 
@@ -123,6 +136,8 @@ def lower(
         out: Folder of the project; made if missing.
         fuse: Compute depthwise and pointwise layers together where that is predicted to be faster.
         layouts: Lay tensors between layers channel-first where that is predicted to be faster.
+        first_ahead: The program loads the first layer's first weights before it begins to count cycles, as a
+            layer before it would: to measure single layers.
 
     Returns:
         What was decided, with predictions.
@@ -142,7 +157,7 @@ def lower(
         LayerPlan(layer, kernel, tiling, pack_weight_blocks(layer, kernel, tiling))
         for (layer, kernel), tiling in zip(pairs, tilings, strict=True)
     ]
-    program = plan_program(network, plans, target, fuse=fuse, layouts=layouts)
+    program = plan_program(network, plans, target, fuse=fuse, layouts=layouts, first_ahead=first_ahead)
     memory = program.memory
     files = emit_project(program.network, program.plans, memory, target, out)
     layers = tuple(
@@ -214,4 +229,5 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
         gap=tiling.gap,
         spares=plan.spares,
         layout=plan.layout,
+        beginning=plan.beginning,
     )

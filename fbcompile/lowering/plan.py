@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from fbcompile.errors import DoesNotFitError
-from fbcompile.lowering.fuse import FusedVariants, Variant, fused_variants
+from fbcompile.lowering.fuse import FusedVariants, Variant, fused_in_spite_of, fused_variants
+from fbcompile.lowering.l1_places import place_in_l1
 from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
 from fbcompile.lowering.layouts import choose_layouts
 from fbcompile.lowering.memory import MemoryPlan, fits_l2, plan_memory, weight_room
@@ -32,11 +33,13 @@ class ProgramPlan:
 
     Attributes:
         network: The layers that the program has, some of them fused, and its tensors, some channel-first.
-        plans: One per layer.
+        tiled: One per layer.
+        plans: The same, with the buffers placed in L1.
         memory: L2 and L3.
     """
 
     network: Network
+    tiled: list[LayerPlan]
     plans: list[LayerPlan]
     memory: MemoryPlan
 
@@ -47,7 +50,13 @@ class ProgramPlan:
 
 
 def plan_program(
-    network: Network, plans: list[LayerPlan], target: Target, *, fuse: bool, layouts: bool = True
+    network: Network,
+    plans: list[LayerPlan],
+    target: Target,
+    *,
+    fuse: bool,
+    layouts: bool = True,
+    first_ahead: bool = False,
 ) -> ProgramPlan:
     """Plans fusion, layouts, tiling and memory together.
 
@@ -57,15 +66,18 @@ def plan_program(
         target: The machine.
         fuse: Whether layers may be fused.
         layouts: Whether tensors may be channel-first.
+        first_ahead: See ``place_in_l1``.
 
     Raises:
         DoesNotFitError: No variant fits L2, or the weights exceed L3; the error is that of the network as it
             is.
     """
-    fused = fused_variants(network, plans, target) if fuse else FusedVariants([], [])
+    fused = fused_variants(network, plans, target) if fuse else FusedVariants({}, [], [])
     planned: list[ProgramPlan] = []
     problems: list[DoesNotFitError] = []
-    for variant in [(network, plans), *fused.for_speed]:
+    _plan_variant((network, plans), target, layouts, planned, problems)
+    best_apart = fused_in_spite_of(network, plans, fused.faster, planned[0].plans) if planned else None
+    for variant in [*fused.for_speed, *([best_apart] if best_apart else [])]:
         _plan_variant(variant, target, layouts, planned, problems)
     for variant in fused.for_space:
         if planned:
@@ -74,7 +86,9 @@ def plan_program(
     if not planned:
         raise problems[0]
     best = min(planned, key=lambda program: program.cycles)
-    return dataclasses.replace(best, memory=plan_memory(best.network, layer_loads(best.plans), target))
+    memory = plan_memory(best.network, layer_loads(best.tiled), target)
+    placed = place_in_l1(best.tiled, memory, target, first_ahead=first_ahead)
+    return dataclasses.replace(best, plans=placed, memory=memory)
 
 
 def _plan_variant(
@@ -107,7 +121,7 @@ def _tiled_variants(network: Network, plans: list[LayerPlan], target: Target) ->
             solve=False,
             fits=lambda other: _fits(network, plans, other),
         )
-        yield ProgramPlan(network, tiled, memory)
+        yield ProgramPlan(network, tiled, place_in_l1(tiled, memory, target), memory)
         if sum(memory.l3_wait_cycles[1:]) == 0:
             break
 

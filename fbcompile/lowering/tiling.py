@@ -47,17 +47,24 @@ class L1Buffer:
         offset: Bytes from the start of the L1 arena.
         bytes: Size of one copy, a multiple of 16; the guard follows each copy.
         copies: 2 if double buffered.
+        first_copy: The copy that is used first; they take turns.
     """
 
     name: str
     offset: int
     bytes: int
     copies: int
+    first_copy: int = 0
 
     @property
     def stride(self) -> int:
         """Bytes between the copies."""
         return self.bytes + GUARD_BYTES
+
+    @property
+    def all_bytes(self) -> int:
+        """Bytes of all copies, guards included."""
+        return self.stride * self.copies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +149,23 @@ class LayerTiling:
         """True if every block of weights is loaded from L2 once, one after the other."""
         spatial = self.row_tiles * self.column_tiles
         return self.loop_order == "weight_stationary" or self.channel_tiles == 1 or spatial == 1
+
+    @property
+    def keeps_input(self) -> bool:
+        """True if tiles of several channels share an input that stays in L1 for them."""
+        one = self.row_tiles * self.column_tiles == 1
+        shared = self.geometry.family == "dense" and self.channel_tiles > 1
+        return shared and (self.loop_order == "activation_stationary" or one)
+
+    @property
+    def input_loads(self) -> int:
+        """How often a tile of the input is loaded."""
+        return self.tiles // self.channel_tiles if self.keeps_input else self.tiles
+
+    @property
+    def weight_loads(self) -> int:
+        """How often a block of weights is loaded."""
+        return self.channel_tiles if self.weights_once else self.tiles
 
     def buffer(self, name: str) -> L1Buffer | None:
         """The L1 buffer of that name, if the layer has one."""

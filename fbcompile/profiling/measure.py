@@ -91,7 +91,7 @@ def measure(keys: Sequence[LatencyKey], bench: Bench) -> dict[LatencyKey, Outcom
         for number, key in enumerate(keys):
             network = synthetic_network(key)
             try:
-                report = lower(network, bench.target, folder / str(number) / "c")
+                report = lower(network, bench.target, folder / str(number) / "c", first_ahead=True)
             except (DoesNotFitError, UnsupportedModelError) as error:
                 outcomes[key] = error
                 continue

@@ -13,6 +13,12 @@ typedef struct {
     uint32_t needed;  /* transfers that must have happened */
 } fbc_slice;
 
+/* What a layer leaves to the next one. */
+typedef struct {
+    uint32_t loaded;  /* 1: its first weights are in L1 */
+    uint32_t storing; /* group of the copies to L2 of what it reads in L1, which may not have ended; 0: none */
+} fbc_handover;
+
 /* Arguments of a layer function, and what it reports. */
 typedef struct {
     uint8_t *const *inputs;   /* tensors in L2 */
@@ -20,6 +26,9 @@ typedef struct {
     uint8_t *weights;         /* present slice in L2: blocks of channel tiles, each weights | scales | addends */
     const fbc_slice *slices;  /* the following ones */
     uint8_t *l1;              /* the layer's part of the L1 arena, 16-byte aligned */
+    fbc_handover before;      /* from the layer before */
+    fbc_handover after;       /* out: to the next one */
+    uint32_t loading;         /* group of the copies of the next layer's first weights; 0: none */
     uint32_t compute_cycles;  /* out: inside kernels */
     uint32_t dma_wait_cycles; /* out: waiting for transfers between L2 and L1 */
     uint32_t l3_wait_cycles;  /* out: waiting for weights from L3 */

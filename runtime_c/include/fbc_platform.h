@@ -54,10 +54,11 @@ typedef struct {
 /* External memory works through a list of transfers in its order, beside the cluster, as far as it is allowed to.
  * fbc_l3_begin waits for what was allowed of the list before, then takes a new one (NULL: none), nothing of it allowed
  * yet. fbc_l3_allow: the first `count` may happen now; it never goes back. fbc_l3_wait waits until these have happened
- * and returns the cycles it waited. */
+ * and returns the cycles it waited. fbc_l3_happened: 1 if they have; a platform that cannot tell says 0. */
 void fbc_l3_begin(const fbc_l3_transfer *list);
 void fbc_l3_allow(uint32_t count);
 uint32_t fbc_l3_wait(uint32_t count);
+uint32_t fbc_l3_happened(uint32_t count);
 /* Before the run: copies a file of the host into external memory at address 0. Returns 0, or -1 if it cannot be read.
  */
 int fbc_l3_load_file(const char *path, uint32_t bytes);

@@ -188,7 +188,7 @@ def test_all_tensors_are_hwc_if_asked_for(lowering, tmp_path):
     report = lower(network, target, tmp_path / "c", fuse=False, layouts=False)
     assert [layer.layout for layer in report.layers] == [None] * len(network.layers)
     assert "channel-first" not in (tmp_path / "c/src/Layer1.c").read_text()
-    assert report.spared_cycles == 0
+    assert all(layer.spares == 0 for layer in report.layers)
 
 
 def assert_equal_to_numpy(folder: Path, builder) -> None:

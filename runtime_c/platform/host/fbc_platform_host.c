@@ -171,6 +171,10 @@ uint32_t fbc_l3_wait(uint32_t count) {
     return 0u;
 }
 
+uint32_t fbc_l3_happened(uint32_t count) {
+    return count <= transfers_allowed;
+}
+
 int fbc_l3_load_file(const char *path, uint32_t bytes) {
     free(external_memory);
     external_bytes = 0;

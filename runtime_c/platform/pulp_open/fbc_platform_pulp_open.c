@@ -149,6 +149,12 @@ uint32_t fbc_l3_wait(uint32_t count) {
     return fbc_cycles() - start;
 }
 
+uint32_t fbc_l3_happened(uint32_t count) {
+    const uint32_t happened = (int32_t)(external.done - (external.first + count)) >= 0;
+    __asm__ volatile("" ::: "memory");
+    return happened;
+}
+
 /* Some cycles between two looks, which leave the memory to the cluster. */
 static void pause(void) {
     __asm__ volatile("nop\nnop\nnop\nnop\nnop\nnop\nnop\nnop");
