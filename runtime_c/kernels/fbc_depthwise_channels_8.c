@@ -45,18 +45,25 @@ FBC_INLINE void prepare_phases_1(const fbc_conv_args *args, fbc_channel_run *run
     end.next->strips = 0;
 }
 
+/* Rows so far apart lie in the same bank of L1. */
+enum { FBC_BANKS_BYTES = 64 };
+
 /* Stride 2: two outputs at an edge with a column of padding have one word; the rest inside, one of them twice if need
- * be. */
+ * be. The cores go down their strips in step, and read more than a bank can serve: where all rows lie in one bank, they
+ * begin at strips of their own. */
 FBC_INLINE void prepare_phases_2(const fbc_conv_args *args, fbc_channel_run *run) {
     const uint32_t width = args->input_width, outputs = args->output_width, before = args->pad_left;
     const uint32_t behind = (uint32_t)fbc_window_behind(outputs, 2u, before, width);
     const uint32_t edges = 2u * before + 2u * behind, inside = outputs > edges ? (outputs - edges + 1u) >> 1 : 0u;
     const uint32_t from = before != 0u ? outputs - 2u * behind - 2u * inside : 0u;
     const uint32_t taps = before != 0u ? FBC_TAPS_AT_1 : FBC_TAPS_AT_0;
+    const uint32_t turn = width % FBC_BANKS_BYTES == 0u ? (fbc_core_id() & 7u) * inside >> 3 : 0u;
+    const uint32_t input = 2u * (from - before);
     phase_end end = {run->phases, 0u, 0u};
-    add_phase(&end, run, 2u, before, 0u, 0u, FBC_TAPS_FROM_SECOND, FBC_TAPS_AT_1, 0u);
-    add_phase(&end, run, 2u, inside, 2u * (from - before), from, taps, taps, 2u);
+    add_phase(&end, run, 2u, inside - turn, input + 4u * turn, from + 2u * turn, taps, taps, 2u);
     add_phase(&end, run, 2u, behind, width - 4u, outputs - 2u, FBC_TAPS_AT_0, FBC_TAPS_AT_2, 0u);
+    add_phase(&end, run, 2u, before, 0u, 0u, FBC_TAPS_FROM_SECOND, FBC_TAPS_AT_1, 0u);
+    add_phase(&end, run, 2u, turn, input, from, taps, taps, 2u);
     end.next->strips = 0;
 }
 

@@ -24,7 +24,7 @@ enum {
     FBC_TAPS_AT_2 = 0x01000303 /* the last tap is beside the plane */
 };
 
-enum { FBC_CHANNEL_PHASES = 3, FBC_CHANNEL_FILTER_WORDS = 3 };
+enum { FBC_CHANNEL_PHASES = 4, FBC_CHANNEL_FILTER_WORDS = 3 };
 
 /* Strips that have their taps at the same places. The assembler knows the offsets of the members of both structs. */
 typedef struct {
