@@ -144,17 +144,21 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
                         FBC_RUN_MLDOT("s7", "a1", 17) FBC_RUN_MLDOT("s8", "a1", 19) FBC_RUN_MLDOT("s9", "a1", 21) \
                             FBC_RUN_MLDOT("s10", "a1", 23) FBC_RUN_MLDOT("x0", "a3", 9)
 
-/* Without mac&load the words take the registers of what is not needed meanwhile. */
+/* Without mac&load the words take the registers of what is not needed meanwhile. The pixels often lie in one bank of the
+ * memory, for all cores: with a cycle between two loads of pixels another core's fit in between. */
 #define FBC_RUN_BLOCKED_BEGIN
 #define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) FBC_RUN_DOT_4(code, s0, s1, s2, s3, "gp", "tp", "sp", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
-    FBC_RUN_LOAD("ra", "a1") \
     FBC_RUN_LOAD("gp", "a2") \
+    FBC_RUN_LOAD("ra", "a1") \
     FBC_RUN_LOAD("tp", "a3") \
+    FBC_RUN_DOT(code, "t0", "gp", "ra") \
     FBC_RUN_LOAD("sp", "a4") \
+    FBC_RUN_DOT(code, "t4", "tp", "ra") \
     FBC_RUN_LOAD("s1", "a5") \
+    FBC_RUN_DOT(code, "s3", "sp", "ra") \
     FBC_RUN_LOAD("s0", "a1") \
-    FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") \
+    FBC_RUN_DOT(code, "s7", "s1", "ra") \
     FBC_RUN_LOAD("ra", "a1") \
     FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") \
     FBC_RUN_LOAD("s0", "a1") \
