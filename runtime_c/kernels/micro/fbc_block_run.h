@@ -99,7 +99,6 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_DOT_4(code, s0, s1, s2, s3, x0, x1, x2, x3, weight) \
     FBC_RUN_DOT(code, s0, x0, weight) \
     FBC_RUN_DOT(code, s1, x1, weight) FBC_RUN_DOT(code, s2, x2, weight) FBC_RUN_DOT(code, s3, x3, weight)
-#define FBC_RUN_CONSTANTS "lw s1, 40(a0)\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
 #define FBC_RUN_COLUMNS "lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n"
 
 /* Operands of both: lanes of the plain dot product, its signs, those of mac&load. Weights are signed. */
@@ -115,6 +114,10 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
  * += 4. The immediate is w load << 4 | a load << 3 | w << 1 | a, written as a register number. */
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
+/* The three words behind the alignment, with the nine of a quad, let the loop begin where a line of the instruction
+ * buffer does. */
+#define FBC_RUN_MACLOAD_ONCE \
+    "lw sp, 16(a0)\n lw s1, 40(a0)\n .balign 16\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
 #define FBC_RUN_MACLOAD_BEGIN \
     FBC_RUN_MLDOT("x0", "a1", 16) \
     FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
@@ -144,8 +147,8 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
                         FBC_RUN_MLDOT("s7", "a1", 17) FBC_RUN_MLDOT("s8", "a1", 19) FBC_RUN_MLDOT("s9", "a1", 21) \
                             FBC_RUN_MLDOT("s10", "a1", 23) FBC_RUN_MLDOT("x0", "a3", 9)
 
-/* Without mac&load the words take the registers of what is not needed meanwhile. The pixels often lie in one bank of
- * the memory, for all cores: with a cycle between two loads of pixels another core's fit in between. */
+/* Without mac&load the words take the registers of what is not needed meanwhile. */
+#define FBC_RUN_BLOCKED_ONCE ".balign 16\n"
 #define FBC_RUN_BLOCKED_BEGIN
 #define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) FBC_RUN_DOT_4(code, s0, s1, s2, s3, "gp", "tp", "sp", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
@@ -166,7 +169,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) FBC_RUN_CONSTANTS
+        FBC_RUN_WORD("more", ) "lw s1, 40(a0)\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 27 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 4 };
 
 /* One channel of four pixels, sums s0-s3. */
@@ -274,7 +277,7 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
     __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" \
                      "sw gp, 76(a0)\n sw tp, 80(a0)\n sw sp, 84(a0)\n" \
-                     "lw s11, 32(a0)\n lw sp, 16(a0)\n" FBC_RUN_CONSTANTS ".balign 16\n" \
+                     "lw s11, 32(a0)\n" FBC_RUN_##unit##_ONCE \
                      "1: lw a1, 20(a0)\n lw t0, 36(a0)\n lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_##unit##_BEGIN \
                      ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
                      FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_NEXT_QUAD \
