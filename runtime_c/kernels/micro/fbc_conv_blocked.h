@@ -296,7 +296,7 @@ static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_
      * quad before once more. */
     const uint32_t again = rest < 4u && plan->pixels >= 4u && !(args->output_channel_first && bits < 8u);
     const uint32_t pixel = again && call->kind != FBC_RARE ? plan->pixels - 4u : first;
-    const uint32_t y = pixel / call->gathering.output_width, x = pixel - y * call->gathering.output_width;
+    const uint32_t width = call->gathering.output_width, y = fbc_divide(pixel, width), x = pixel - y * width;
     if (plan->direct) {
         fbc_find_quad(&call->gathering, y, x, run->columns);
     } else {
@@ -340,7 +340,7 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
     const fbc_conv_args *args = call->gathering.args;
     fbc_block_run *run = &call->run;
     const uint32_t width = call->gathering.output_width, column_step = call->gathering.column_step;
-    uint32_t y = 4u * quad / width, x = 4u * quad - y * width, left = end - quad;
+    uint32_t y = fbc_divide(4u * quad, width), x = 4u * quad - y * width, left = end - quad;
     run->weights = call->weights;
     run->scales = args->requantization.scale;
     run->addends = args->requantization.addend;
@@ -388,29 +388,27 @@ static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *arg
     call.columns = (uint8_t *)args->scratch + call.plan.weight_bytes + fbc_core_id() * call.plan.core_bytes;
     fbc_prepare_run(&call.run, args, &call.plan);
     const uint32_t groups = call.plan.groups;
-    const fbc_range blocks = fbc_core_range(((call.plan.pixels + 3u) >> 2) * groups);
-    uint32_t quad = blocks.begin / groups, left = blocks.end - blocks.begin;
-    const uint32_t group = blocks.begin - quad * groups;
-    if (group > 0u && left > 0u) {
-        const uint32_t end = left < groups - group ? group + left : groups;
-        fbc_conv_quad(&call, quad, group, end);
-        left -= end - group;
-        quad++;
+    fbc_block_share share = fbc_share_blocks((call.plan.pixels + 3u) >> 2, groups);
+    if (share.group > 0u && share.left > 0u) {
+        const uint32_t rest = groups - share.group, count = share.left < rest ? share.left : rest;
+        fbc_conv_quad(&call, share.quad, share.group, share.group + count);
+        share.left -= count;
+        share.quad++;
     }
     const uint32_t whole_quads = call.plan.pixels >> 2;
-    if (kind != FBC_RARE && !call.writes_bytes && (args->output_channels & 3u) == 0u && left >= groups &&
-        quad < whole_quads) {
-        const uint32_t rest = whole_quads - quad, count = left / groups;
-        const uint32_t end = quad + (count < rest ? count : rest);
-        fbc_conv_quads(&call, quad, end);
-        left -= (end - quad) * groups;
-        quad = end;
+    if (kind != FBC_RARE && !call.writes_bytes && (args->output_channels & 3u) == 0u && share.left >= groups &&
+        share.quad < whole_quads) {
+        const uint32_t rest = whole_quads - share.quad, count = fbc_divide(share.left, groups);
+        const uint32_t end = share.quad + (count < rest ? count : rest);
+        fbc_conv_quads(&call, share.quad, end);
+        share.left -= (end - share.quad) * groups;
+        share.quad = end;
     }
-    while (left > 0u) {
-        const uint32_t end = left < groups ? left : groups;
-        fbc_conv_quad(&call, quad, 0u, end);
-        left -= end;
-        quad++;
+    while (share.left > 0u) {
+        const uint32_t end = share.left < groups ? share.left : groups;
+        fbc_conv_quad(&call, share.quad, 0u, end);
+        share.left -= end;
+        share.quad++;
     }
 }
 

@@ -37,6 +37,35 @@ FBC_INLINE uint32_t fbc_conv_is_pointwise(const fbc_conv_args *args) {
            args->input_width == args->output_width && args->input_height == args->output_height;
 }
 
+/* The quotient. The compiler does not see what it is, or it would divide again for the remainder. */
+FBC_INLINE uint32_t fbc_divide(uint32_t dividend, uint32_t divisor) {
+    uint32_t quotient = dividend / divisor;
+#ifdef FBC_XPULPV2
+    __asm__("" : "+r"(quotient));
+#endif
+    return quotient;
+}
+
+/* The calling core's blocks, of quads of pixels and groups of channels, quads outermost: `left` of them, from a quad
+ * and a group of it on. */
+typedef struct {
+    uint32_t quad;
+    uint32_t group;
+    uint32_t left;
+} fbc_block_share;
+
+FBC_INLINE fbc_block_share fbc_share_blocks(uint32_t quads, uint32_t groups) {
+    if (fbc_cores_divide(quads)) { /* no division */
+        const fbc_range whole = fbc_core_range(quads);
+        const fbc_block_share share = {whole.begin, 0u, (whole.end - whole.begin) * groups};
+        return share;
+    }
+    const fbc_range blocks = fbc_core_range(quads * groups);
+    const uint32_t quad = fbc_divide(blocks.begin, groups);
+    const fbc_block_share share = {quad, blocks.begin - quad * groups, blocks.end - blocks.begin};
+    return share;
+}
+
 /* Whole words and whole groups, and no byte of the output that two quads write. */
 FBC_INLINE uint32_t fbc_conv_is_direct(const fbc_conv_args *args) {
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
@@ -76,8 +105,8 @@ FBC_INLINE void fbc_direct_run(const fbc_conv_args *args, fbc_block_run *run, fb
     run->quad_skip = steps.quad - count * steps.group;
 }
 
-/* The calling core's blocks, quads of pixels outermost. Narrower activations are widened before, as many quads at once
- * as scratch holds. */
+/* Computes the calling core's blocks in several runs. Narrower activations are widened before, as many quads at once as
+ * scratch holds. */
 static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args, fbc_block_run *run,
                                                        fbc_direct_steps steps, const uint8_t *weights,
                                                        fbc_run_function run_blocks, uint32_t bits) {
@@ -86,33 +115,21 @@ static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args
     const uint32_t pixel_bytes = fbc_lane_bytes(args->input_channels, args->activation_bits);
     const uint32_t narrow = args->activation_bits != bits;
     uint8_t *columns = args->scratch;
-    uint32_t most = all_quads, quad, group = 0u, left;
+    fbc_block_share share = fbc_share_blocks(all_quads, groups);
+    uint32_t most = all_quads;
     if (narrow) {
         most = fbc_quads_at_once(run->column_words);
         columns += args->weight_bits == bits ? 0u : 16u * groups * (run->words + 1u);
         columns += fbc_core_id() * (most * run->column_step + 4u);
     }
-    if (fbc_cores_divide(all_quads)) { /* no division */
-        const fbc_range quads = fbc_core_range(all_quads);
-        quad = quads.begin;
-        left = (quads.end - quads.begin) * groups;
-    } else {
-        const fbc_range blocks = fbc_core_range(all_quads * groups);
-        quad = blocks.begin / groups;
-#ifdef FBC_XPULPV2
-        __asm__("" : "+r"(quad)); /* or the compiler divides again for the remainder */
-#endif
-        group = blocks.begin - quad * groups;
-        left = blocks.end - blocks.begin;
-    }
-    while (left > 0u) {
-        const uint32_t rest = (pixels >> 2) - quad; /* whole quads; none of the last one if it has fewer pixels */
-        const uint32_t first = rest > 0u ? 4u * quad : pixels - 4u; /* else some of the quad before once more */
-        uint32_t quads = 1u, count = groups - group;
-        if (count > left) {
-            count = left;
-        } else if (count == groups && rest > 1u && left >= 2u * groups) {
-            quads = left / groups;
+    while (share.left > 0u) {
+        const uint32_t rest = (pixels >> 2) - share.quad; /* whole quads; none of the last one if it has fewer pixels */
+        const uint32_t first = rest > 0u ? 4u * share.quad : pixels - 4u; /* else some of the quad before once more */
+        uint32_t quads = 1u, count = groups - share.group;
+        if (count > share.left) {
+            count = share.left;
+        } else if (count == groups && rest > 1u && share.left >= 2u * groups) {
+            quads = share.left / groups;
             quads = quads < rest ? quads : rest;
             quads = quads < most ? quads : most;
         }
@@ -121,11 +138,11 @@ static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args
             fbc_widen_pixels(args, columns, column, quads * pixel_bytes, bits);
             column = columns;
         }
-        fbc_direct_run(args, run, steps, weights, column, first, group, count, quads);
+        fbc_direct_run(args, run, steps, weights, column, first, share.group, count, quads);
         run_blocks(run);
-        left -= quads * count;
-        quad += quads;
-        group = 0u;
+        share.left -= quads * count;
+        share.quad += quads;
+        share.group = 0u;
     }
 }
 
