@@ -74,13 +74,6 @@ FBC_INLINE uint32_t fbc_conv_is_direct(const fbc_conv_args *args) {
            (!args->output_channel_first || args->output_bits == 8u || (pixels & 3u) == 0u);
 }
 
-/* Pixels that lie one behind the other, at the kernel's width. */
-static __attribute__((noinline)) void fbc_widen_pixels(const fbc_conv_args *args, uint8_t *target,
-                                                       const uint8_t *source, uint32_t words, uint32_t bits) {
-    fbc_widen_words((uint32_t *)(void *)target, (const uint32_t *)(const void *)source, words, args->activation_bits,
-                    bits, args->activation_signed);
-}
-
 /* From group to group, and from quad to quad, of the output. */
 typedef struct {
     uint32_t group;
@@ -105,23 +98,30 @@ FBC_INLINE void fbc_direct_run(const fbc_conv_args *args, fbc_block_run *run, fb
     run->quad_skip = steps.quad - count * steps.group;
 }
 
+/* Columns in the calling core's scratch, behind the widened weights: quads of pixels from `first` on, at the kernel's
+ * width. */
+static __attribute__((noinline)) const uint8_t *fbc_widen_quads(const fbc_conv_args *args, const fbc_block_run *run,
+                                                                uint32_t first, uint32_t quads, uint32_t bits) {
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->input_channels, args->activation_bits);
+    const uint32_t weight_bytes = 4u * args->output_channels * (run->words + 1u);
+    const uint32_t core_bytes = fbc_quads_at_once(run->column_words) * run->column_step + 4u;
+    const void *source = (const uint8_t *)args->input + first * pixel_bytes;
+    uint8_t *target = (uint8_t *)args->scratch + fbc_core_id() * core_bytes;
+    target += args->weight_bits == bits ? 0u : weight_bytes;
+    fbc_widen_words((uint32_t *)(void *)target, source, quads * pixel_bytes, args->activation_bits, bits,
+                    args->activation_signed);
+    return target;
+}
+
 /* Computes the calling core's blocks in several runs. Narrower activations are widened before, as many quads at once as
  * scratch holds. */
 static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args, fbc_block_run *run,
                                                        fbc_direct_steps steps, const uint8_t *weights,
                                                        fbc_run_function run_blocks, uint32_t bits) {
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
-    const uint32_t groups = (uint32_t)args->output_channels >> 2, all_quads = (pixels + 3u) >> 2;
-    const uint32_t pixel_bytes = fbc_lane_bytes(args->input_channels, args->activation_bits);
-    const uint32_t narrow = args->activation_bits != bits;
-    uint8_t *columns = args->scratch;
-    fbc_block_share share = fbc_share_blocks(all_quads, groups);
-    uint32_t most = all_quads;
-    if (narrow) {
-        most = fbc_quads_at_once(run->column_words);
-        columns += args->weight_bits == bits ? 0u : 16u * groups * (run->words + 1u);
-        columns += fbc_core_id() * (most * run->column_step + 4u);
-    }
+    const uint32_t groups = (uint32_t)args->output_channels >> 2, narrow = args->activation_bits != bits;
+    const uint32_t most = narrow ? fbc_quads_at_once(run->column_words) : pixels;
+    fbc_block_share share = fbc_share_blocks((pixels + 3u) >> 2, groups);
     while (share.left > 0u) {
         const uint32_t rest = (pixels >> 2) - share.quad; /* whole quads; none of the last one if it has fewer pixels */
         const uint32_t first = rest > 0u ? 4u * share.quad : pixels - 4u; /* else some of the quad before once more */
@@ -133,10 +133,9 @@ static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args
             quads = quads < rest ? quads : rest;
             quads = quads < most ? quads : most;
         }
-        const uint8_t *column = (const uint8_t *)args->input + first * pixel_bytes;
+        const uint8_t *column = (const uint8_t *)args->input + first * (run->column_step >> 2);
         if (narrow) {
-            fbc_widen_pixels(args, columns, column, quads * pixel_bytes, bits);
-            column = columns;
+            column = fbc_widen_quads(args, run, first, quads, bits);
         }
         fbc_direct_run(args, run, steps, weights, column, first, share.group, count, quads);
         run_blocks(run);
