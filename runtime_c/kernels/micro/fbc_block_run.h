@@ -267,10 +267,11 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
     FBC_RUN_SUMS("t0", "t1", "t2", "t3") \
     FBC_RUN_SUMS("t4", "t5", "t6", "s2") FBC_RUN_SUMS("s3", "s4", "s5", "s6") FBC_RUN_SUMS("s7", "s8", "s9", "s10")
 
+/* Behind the loops instructions may be short: weights and second word are not needed now. */
 #define FBC_RUN_NEXT_QUAD \
-    "lw t0, 64(a0)\n addi t0, t0, -1\n beqz t0, 2f\n sw t0, 64(a0)\n" \
-    "lw t1, 68(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n lw t3, 72(a0)\n" \
-    "add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n add s11, s11, t3\n" \
+    "lw a1, 64(a0)\n addi a1, a1, -1\n beqz a1, 2f\n sw a1, 64(a0)\n" \
+    "lw s0, 68(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n lw a1, 72(a0)\n" \
+    "add a2, a2, s0\n add a3, a3, s0\n add a4, a4, s0\n add a5, a5, s0\n add s11, s11, a1\n" \
     "sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n"
 
 #define FBC_RUN(unit, requantize, instructions) \
@@ -280,10 +281,9 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
                      "lw s11, 32(a0)\n" FBC_RUN_##unit##_ONCE \
                      "1: lw a1, 20(a0)\n lw t0, 36(a0)\n lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_##unit##_BEGIN \
                      ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
-                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_NEXT_QUAD \
-                     "j 1b\n" \
-                     "2: lw gp, 76(a0)\n lw tp, 80(a0)\n lw sp, 84(a0)\n" \
-                     ".option pop" \
+                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize \
+                     ".option pop\n" FBC_RUN_NEXT_QUAD "j 1b\n" \
+                     "2: lw gp, 76(a0)\n lw tp, 80(a0)\n lw sp, 84(a0)" \
                      : \
                      : "r"(a0), FBC_RUN_CODES(bits, is_signed), [scale] "i"(FBC_SHORT_SHIFT), \
                        [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
