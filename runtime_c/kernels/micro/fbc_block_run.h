@@ -154,16 +154,19 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_WORD(code, between) \
     FBC_RUN_LOAD("gp", "a2") \
     FBC_RUN_LOAD("ra", "a1") \
+    FBC_RUN_LOAD("s0", "a1") \
     FBC_RUN_LOAD("tp", "a3") \
     FBC_RUN_DOT(code, "t0", "gp", "ra") \
+    FBC_RUN_DOT(code, "t1", "gp", "s0") \
     FBC_RUN_LOAD("sp", "a4") \
     FBC_RUN_DOT(code, "t4", "tp", "ra") \
+    FBC_RUN_DOT(code, "t5", "tp", "s0") \
     FBC_RUN_LOAD("s1", "a5") \
     FBC_RUN_DOT(code, "s3", "sp", "ra") \
-    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_DOT(code, "s4", "sp", "s0") \
     FBC_RUN_DOT(code, "s7", "s1", "ra") \
     FBC_RUN_LOAD("ra", "a1") \
-    FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") \
+    FBC_RUN_DOT(code, "s8", "s1", "s0") \
     FBC_RUN_LOAD("s0", "a1") \
     FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
 #define FBC_RUN_BLOCKED_DOTS \
