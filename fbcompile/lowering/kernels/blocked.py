@@ -291,7 +291,7 @@ _VARIANTS = (
     ("xpulpnn", "macload", 2, BlockCost()),
     ("xpulpnn", "macload", 4, BlockCost()),
     ("xpulpnn", "macload", 8, BlockCost()),
-    ("xpulpv2", "blocked", 8, BlockCost(block=84.5, word=24.85)),
+    ("xpulpv2", "blocked", 8, BlockCost(block=85.5, word=24.7)),
 )
 """Instruction sets, what they multiply with at which widths, narrowest first, and what it costs."""
 

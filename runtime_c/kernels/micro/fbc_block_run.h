@@ -147,28 +147,33 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
                         FBC_RUN_MLDOT("s7", "a1", 17) FBC_RUN_MLDOT("s8", "a1", 19) FBC_RUN_MLDOT("s9", "a1", 21) \
                             FBC_RUN_MLDOT("s10", "a1", 23) FBC_RUN_MLDOT("x0", "a3", 9)
 
-/* Without mac&load the words take the registers of what is not needed meanwhile. */
+/* Without mac&load the words take the registers of what is not needed meanwhile. Pixels are loaded in even cycles of a
+ * word's 24, weights in odd ones, so that cores an even number of cycles apart do not want one bank. */
 #define FBC_RUN_BLOCKED_ONCE ".balign 16\n"
 #define FBC_RUN_BLOCKED_BEGIN
-#define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) FBC_RUN_DOT_4(code, s0, s1, s2, s3, "gp", "tp", "sp", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
     FBC_RUN_LOAD("gp", "a2") \
     FBC_RUN_LOAD("ra", "a1") \
-    FBC_RUN_LOAD("s0", "a1") \
     FBC_RUN_LOAD("tp", "a3") \
-    FBC_RUN_DOT(code, "t0", "gp", "ra") \
-    FBC_RUN_DOT(code, "t1", "gp", "s0") \
+    FBC_RUN_LOAD("s0", "a1") \
     FBC_RUN_LOAD("sp", "a4") \
-    FBC_RUN_DOT(code, "t4", "tp", "ra") \
-    FBC_RUN_DOT(code, "t5", "tp", "s0") \
+    FBC_RUN_DOT(code, "t0", "gp", "ra") \
     FBC_RUN_LOAD("s1", "a5") \
+    FBC_RUN_DOT(code, "t4", "tp", "ra") \
     FBC_RUN_DOT(code, "s3", "sp", "ra") \
-    FBC_RUN_DOT(code, "s4", "sp", "s0") \
     FBC_RUN_DOT(code, "s7", "s1", "ra") \
+    FBC_RUN_DOT(code, "t1", "gp", "s0") \
+    FBC_RUN_DOT(code, "t5", "tp", "s0") \
+    FBC_RUN_DOT(code, "s4", "sp", "s0") \
     FBC_RUN_LOAD("ra", "a1") \
     FBC_RUN_DOT(code, "s8", "s1", "s0") \
+    FBC_RUN_DOT(code, "t2", "gp", "ra") \
+    FBC_RUN_DOT(code, "t6", "tp", "ra") \
     FBC_RUN_LOAD("s0", "a1") \
-    FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
+    FBC_RUN_DOT(code, "s5", "sp", "ra") \
+    FBC_RUN_DOT(code, "s9", "s1", "ra") \
+    between FBC_RUN_DOT(code, "t3", "gp", "s0") FBC_RUN_DOT(code, "s2", "tp", "s0") \
+        FBC_RUN_DOT(code, "s6", "sp", "s0") FBC_RUN_DOT(code, "s10", "s1", "s0")
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
