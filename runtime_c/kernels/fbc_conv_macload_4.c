@@ -7,7 +7,7 @@
 FBC_RUN_FUNCTIONS(FBC_WIDTH)
 
 void fbc_conv_macload_4(void *args) {
-    fbc_conv_blocked(args, fbc_choose_run);
+    fbc_conv_blocked(args, &fbc_runs);
 }
 
 uint32_t fbc_conv_macload_4_scratch_bytes(const fbc_conv_args *args) {

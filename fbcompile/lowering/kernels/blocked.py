@@ -40,10 +40,11 @@ class BlockCost:
         single_block: Per pixel of a block that no run computes.
         single_word: Likewise per word.
         split: Per call if cores share quads.
-        direct: Per call of a pointwise convolution that reads whole words in place.
+        direct: Per call of a pointwise convolution of whole words.
         direct_split: More if cores share quads.
         direct_run: Of such a call per run: a part of a quad's groups, or whole quads.
         direct_quad: And per quad.
+        widen_run: More per run of quads that are widened.
         quad: Per quad of pixels.
         run: Per quad or quads that are gathered and multiplied together.
         part: Per further part of a row of the output in it.
@@ -60,12 +61,12 @@ class BlockCost:
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 1900
-    block: float = 88.5
+    call: float = 1800
+    block: float = 87.5
     word: float = 17.0
     narrow: float = 5
     short: float = -1
-    short_bytes: float = -8
+    short_bytes: float = -6
     clamp: float = 33
     beside: float = 105
     sums: float = 540
@@ -74,10 +75,11 @@ class BlockCost:
     single_block: float = 170
     single_word: float = 16.3
     split: float = 700
-    direct: float = 545
-    direct_split: float = 70
-    direct_run: float = 201
-    direct_quad: float = 15
+    direct: float = 310
+    direct_split: float = 240
+    direct_run: float = 210
+    direct_quad: float = 28
+    widen_run: float = 110
     quad: float = 55
     run: float = 330
     part: float = 230
@@ -90,7 +92,7 @@ class BlockCost:
     widen_tap: float = 40
     widen_word: float = 3.0
     widen_lane: float = 25
-    expand: float = 700
+    expand: float = 400
     expand_word: float = 3.1
 
 
@@ -143,6 +145,17 @@ class BlockedKernel(Kernel):
 
     def reads_in_place(self, layer: WeightedLayer, tile: Tile) -> bool:
         """True if every column lies in the input tile as it is, so that nothing is gathered."""
+        return layer.inputs[0].bits == self.width and self._columns_adjoin(layer, tile)
+
+    def is_direct(self, layer: WeightedLayer, tile: Tile) -> bool:
+        """True if the call has the short set-up of ``micro/fbc_conv_direct.h``."""
+        shape = layer.shape
+        one_tap = kernel_size(layer) == (shape.stride_height, shape.stride_width) == (1, 1)
+        whole = tile.output_channels % 4 == 0 and tile.output_height * tile.output_width >= 4
+        return one_tap and whole and _runs_write(layer) and self._columns_adjoin(layer, tile)
+
+    def _columns_adjoin(self, layer: WeightedLayer, tile: Tile) -> bool:
+        """True if every column lies in the input tile, in one piece of whole words."""
         shape, (height, width) = layer.shape, kernel_size(layer)
         padded = shape.pad_top or shape.pad_left or shape.pad_bottom or shape.pad_right
         rows = (tile.output_height - 1) * shape.stride_height + height
@@ -150,15 +163,7 @@ class BlockedKernel(Kernel):
         inside = not padded and rows <= tile.input_height and columns <= tile.input_width
         whole_rows = width == tile.input_width and (width == 1 or not self.by_columns)
         adjoining = height == 1 or whole_rows
-        whole_words = lane_bytes(tile.input_channels, layer.inputs[0].bits) % 4 == 0
-        return inside and adjoining and whole_words and layer.inputs[0].bits == self.width
-
-    def is_direct(self, layer: WeightedLayer, tile: Tile) -> bool:
-        """True if the call has the short set-up of ``micro/fbc_conv_direct.h``."""
-        shape = layer.shape
-        one_tap = kernel_size(layer) == (shape.stride_height, shape.stride_width) == (1, 1)
-        whole = tile.output_channels % 4 == 0 and tile.output_height * tile.output_width >= 4
-        return one_tap and whole and _runs_write(layer) and self.reads_in_place(layer, tile)
+        return inside and adjoining and lane_bytes(tile.input_channels, layer.inputs[0].bits) % 4 == 0
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Widened weights of the tile, and four or more columns per core."""
@@ -185,14 +190,19 @@ class BlockedKernel(Kernel):
             per_block = pixels * (cost.single_block + cost.single_word * words)
         else:
             per_block = cost.block + cost.word * max(words, 2) + self._extra_cycles(layer)
+        gathers = not self.reads_in_place(layer, tile)
         if self.is_direct(layer, tile):
-            cycles = cost.direct + shared * cost.direct_split
+            if gathers:
+                runs = max(runs, -(-quads // self.quads_of_scratch(layer)))
+                cycles = runs * cost.widen_run + 4 * quads * words * cost.widen_word
+            else:
+                cycles = 0.0
+            cycles += cost.direct + shared * cost.direct_split
             cycles += runs * cost.direct_run + quads * cost.direct_quad
         else:
             cycles = cost.call + shared * cost.split + quads * cost.quad
+            cycles += self._gather_cycles(layer, tile, quads) if gathers else 0.0
         cycles += blocks * per_block
-        if not self.reads_in_place(layer, tile):
-            cycles += self._gather_cycles(layer, tile, quads)
         if layer.weight_bits < self.width:
             cycles += cost.expand + cost.expand_word * 4 * groups * words / cores
         return cycles
@@ -281,7 +291,7 @@ _VARIANTS = (
     ("xpulpnn", "macload", 2, BlockCost()),
     ("xpulpnn", "macload", 4, BlockCost()),
     ("xpulpnn", "macload", 8, BlockCost()),
-    ("xpulpv2", "blocked", 8, BlockCost(block=84, word=25.0)),
+    ("xpulpv2", "blocked", 8, BlockCost(block=85.5, word=24.7)),
 )
 """Instruction sets, what they multiply with at which widths, narrowest first, and what it costs."""
 

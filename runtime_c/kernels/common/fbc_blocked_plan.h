@@ -53,6 +53,11 @@ FBC_INLINE uint32_t fbc_ratio_shift(uint32_t bits, uint32_t narrow) {
     return narrow == bits ? 0u : 2u * narrow == bits ? 1u : 2u;
 }
 
+/* Quads of columns in a core's scratch. */
+FBC_INLINE uint32_t fbc_quads_at_once(uint32_t column_words) {
+    return column_words <= 16u ? 4u : column_words <= 40u ? 2u : 1u;
+}
+
 /* by_columns: 1 of convolutions, 0 of linear layers. */
 FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uint32_t bits, uint32_t by_columns) {
     fbc_blocked_plan plan;
@@ -63,7 +68,7 @@ FBC_INLINE fbc_blocked_plan fbc_make_blocked_plan(const fbc_conv_args *args, uin
     plan.position_bytes = by_columns && (plan.pixel_bytes & 3u) == 0u ? plan.tap_bytes * args->kernel_height : 0u;
     plan.column_words = (plan.tap_bytes * args->kernel_height * args->kernel_width + 3u) >> 2;
     plan.column_stride = 4u * plan.column_words;
-    plan.quads = plan.column_words <= 16u ? 4u : plan.column_words <= 40u ? 2u : 1u;
+    plan.quads = fbc_quads_at_once(plan.column_words);
     plan.core_bytes = 4u * plan.quads * plan.column_stride + 4u;
     plan.pixels = (uint32_t)args->output_height * args->output_width;
     plan.groups = (args->output_channels + 3u) >> 2;

@@ -14,6 +14,9 @@
 #define FBC_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* The branch that is not taken, which costs less, goes to the usual case. */
+#define FBC_USUALLY(condition) __builtin_expect((condition), 1)
+
 /* Bytes of `count` lanes, whole bytes. */
 FBC_INLINE uint32_t fbc_lane_bytes(uint32_t count, uint32_t bits) {
     return (count * bits + 7u) >> 3;

@@ -33,29 +33,27 @@ typedef struct {
     uint32_t back;             /* 44: bytes from the fourth to the next group's first, modulo 2^32 */
     uint32_t shift;            /* 48 */
     int32_t high;              /* 52 */
-    int32_t low;               /* 56 */
+    uint32_t places;           /* 56: where bytes go in narrow lanes, as factors; by the assembler's function */
     uint32_t column_words;     /* 60: what there is of a column; the assembler multiplies the rest by zero weights */
-    uint32_t places;           /* 64: where bytes go in narrow lanes, as factors */
-    uint32_t quads;            /* 68: at least 1; from quad to quad all pointers move by constant steps */
-    uint32_t column_step;      /* 72 */
-    uint32_t quad_skip;        /* 76: of the output, behind the last group */
-    uint32_t saved[3];         /* 80: registers, by the assembler */
+    uint32_t quads;            /* 64: at least 1; from quad to quad all pointers move by constant steps */
+    uint32_t column_step;      /* 68 */
+    uint32_t quad_skip;        /* 72: of the output, behind the last group */
+    uint32_t saved[3];         /* 76: registers, by the assembler */
 } fbc_block_run;
 
 /* What does not change from run to run. */
-FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantization *parameters, uint32_t output_bits) {
+FBC_INLINE void fbc_prepare_block_run(fbc_block_run *run, const fbc_requantization *parameters) {
     run->shift = parameters->shift;
     run->high = parameters->high;
-    run->low = parameters->low;
-    run->places = output_bits == 4u ? 0x00100001u : 0x40041001u;
 }
 
 FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
                                     fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
+    const uint32_t is_low_signed = kind == FBC_SHORT_SIGNED || kind == FBC_SIGNED || kind == FBC_CLAMPED_SIGNED;
+    const int32_t low = is_low_signed ? -run->high - 1 : 0;
     uint8_t *output = run->output;
     for (uint32_t quad = 0; quad < run->quads; quad++) {
-        fbc_block_parameters block = {run->scales, run->addends, run->low,
-                                      run->high,   run->shift,   kind <= FBC_SHORT_SIGNED};
+        fbc_block_parameters block = {run->scales, run->addends, low, run->high, run->shift, kind <= FBC_SHORT_SIGNED};
         const uint8_t *weights = run->weights;
         for (uint32_t group = 0; group < run->groups; group++) {
             int32_t sums[4][4];
@@ -94,12 +92,13 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
     "memory", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
         "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "ra"
 
+/* The words of four pixels often lie in one bank of the memory, and those of all cores: between two of their loads
+ * stands something else, so that another core's fit in. */
 #define FBC_RUN_LOAD(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n" /* p.lw, post-increment */
 #define FBC_RUN_DOT(code, sum, pixel, weight) ".insn r 0x57, %[dot], %[" code "], " sum ", " pixel ", " weight "\n"
 #define FBC_RUN_DOT_4(code, s0, s1, s2, s3, x0, x1, x2, x3, weight) \
     FBC_RUN_DOT(code, s0, x0, weight) \
     FBC_RUN_DOT(code, s1, x1, weight) FBC_RUN_DOT(code, s2, x2, weight) FBC_RUN_DOT(code, s3, x3, weight)
-#define FBC_RUN_CONSTANTS "lw s1, 40(a0)\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
 #define FBC_RUN_COLUMNS "lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n"
 
 /* Operands of both: lanes of the plain dot product, its signs, those of mac&load. Weights are signed. */
@@ -115,6 +114,10 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
  * += 4. The immediate is w load << 4 | a load << 3 | w << 1 | a, written as a register number. */
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
+/* The three words behind the alignment, with the nine of a quad, let the loop begin where a line of the instruction
+ * buffer does. */
+#define FBC_RUN_MACLOAD_ONCE \
+    "lw sp, 16(a0)\n lw s1, 40(a0)\n .balign 16\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
 #define FBC_RUN_MACLOAD_BEGIN \
     FBC_RUN_MLDOT("x0", "a1", 16) \
     FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
@@ -123,12 +126,12 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 #define FBC_RUN_FIRST_4_(...) FBC_RUN_DOT_4("first", __VA_ARGS__)
 #define FBC_RUN_MACLOAD_DOTS \
     FBC_RUN_LOAD("t3", "a2") \
-    FBC_RUN_LOAD("s2", "a3") \
-    FBC_RUN_LOAD("s6", "a4") \
-    FBC_RUN_LOAD("s10", "a5") \
     FBC_RUN_LOAD("t1", "a1") \
+    FBC_RUN_LOAD("s2", "a3") \
     FBC_RUN_LOAD("t2", "a1") \
+    FBC_RUN_LOAD("s6", "a4") \
     FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_LOAD("s10", "a5") \
     FBC_RUN_FIRST_4("t0", "t4", "s3", "s7", "t1") \
     FBC_RUN_FIRST_4("t1", "t5", "s4", "s8", "t2") \
     FBC_RUN_FIRST_4("t2", "t6", "s5", "s9", "s0") \
@@ -144,25 +147,37 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
                         FBC_RUN_MLDOT("s7", "a1", 17) FBC_RUN_MLDOT("s8", "a1", 19) FBC_RUN_MLDOT("s9", "a1", 21) \
                             FBC_RUN_MLDOT("s10", "a1", 23) FBC_RUN_MLDOT("x0", "a3", 9)
 
-/* Without mac&load the words take the registers of what is not needed meanwhile. */
+/* Without mac&load the words take the registers of what is not needed meanwhile. Pixels are loaded in even cycles of a
+ * word's 24, weights in odd ones, so that cores an even number of cycles apart do not want one bank. */
+#define FBC_RUN_BLOCKED_ONCE ".balign 16\n"
 #define FBC_RUN_BLOCKED_BEGIN
-#define FBC_RUN_WORD_4(code, s0, s1, s2, s3, weight) FBC_RUN_DOT_4(code, s0, s1, s2, s3, "gp", "tp", "sp", "s1", weight)
 #define FBC_RUN_WORD(code, between) \
-    FBC_RUN_LOAD("ra", "a1") \
     FBC_RUN_LOAD("gp", "a2") \
-    FBC_RUN_LOAD("tp", "a3") \
-    FBC_RUN_LOAD("sp", "a4") \
-    FBC_RUN_LOAD("s1", "a5") \
-    FBC_RUN_LOAD("s0", "a1") \
-    FBC_RUN_WORD_4(code, "t0", "t4", "s3", "s7", "ra") \
     FBC_RUN_LOAD("ra", "a1") \
-    FBC_RUN_WORD_4(code, "t1", "t5", "s4", "s8", "s0") \
+    FBC_RUN_LOAD("tp", "a3") \
     FBC_RUN_LOAD("s0", "a1") \
-    FBC_RUN_WORD_4(code, "t2", "t6", "s5", "s9", "ra") between FBC_RUN_WORD_4(code, "t3", "s2", "s6", "s10", "s0")
+    FBC_RUN_LOAD("sp", "a4") \
+    FBC_RUN_DOT(code, "t0", "gp", "ra") \
+    FBC_RUN_LOAD("s1", "a5") \
+    FBC_RUN_DOT(code, "t4", "tp", "ra") \
+    FBC_RUN_DOT(code, "s3", "sp", "ra") \
+    FBC_RUN_DOT(code, "s7", "s1", "ra") \
+    FBC_RUN_DOT(code, "t1", "gp", "s0") \
+    FBC_RUN_DOT(code, "t5", "tp", "s0") \
+    FBC_RUN_DOT(code, "s4", "sp", "s0") \
+    FBC_RUN_LOAD("ra", "a1") \
+    FBC_RUN_DOT(code, "s8", "s1", "s0") \
+    FBC_RUN_DOT(code, "t2", "gp", "ra") \
+    FBC_RUN_DOT(code, "t6", "tp", "ra") \
+    FBC_RUN_LOAD("s0", "a1") \
+    FBC_RUN_DOT(code, "s5", "sp", "ra") \
+    FBC_RUN_DOT(code, "s9", "s1", "ra") \
+    between FBC_RUN_DOT(code, "t3", "gp", "s0") FBC_RUN_DOT(code, "s2", "tp", "s0") \
+        FBC_RUN_DOT(code, "s6", "sp", "s0") FBC_RUN_DOT(code, "s10", "s1", "s0")
 #define FBC_RUN_BLOCKED_DOTS \
     FBC_RUN_WORD("first", "lw ra, 16(a0)\n") \
     ".insn i 0x7B, 4, x0, ra, 48\n" /* lp.setup 0, words, 24 instructions */ \
-        FBC_RUN_WORD("more", ) FBC_RUN_CONSTANTS
+        FBC_RUN_WORD("more", ) "lw s1, 40(a0)\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
 enum { FBC_RUN_MACLOAD_INSTRUCTIONS = 4 + 27 + 17, FBC_RUN_BLOCKED_INSTRUCTIONS = 4 + 25 + 1 + 24 + 4 };
 
 /* One channel of four pixels, sums s0-s3. */
@@ -260,23 +275,23 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
     FBC_RUN_SUMS("t0", "t1", "t2", "t3") \
     FBC_RUN_SUMS("t4", "t5", "t6", "s2") FBC_RUN_SUMS("s3", "s4", "s5", "s6") FBC_RUN_SUMS("s7", "s8", "s9", "s10")
 
+/* Behind the loops instructions may be short: weights and second word are not needed now. */
 #define FBC_RUN_NEXT_QUAD \
-    "lw t0, 68(a0)\n lw t1, 72(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n" \
-    "lw t3, 76(a0)\n add a2, a2, t1\n add a3, a3, t1\n add a4, a4, t1\n add a5, a5, t1\n" \
-    "add s11, s11, t3\n addi t0, t0, -1\n sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n" \
-    "sw t0, 68(a0)\n"
+    "lw a1, 64(a0)\n addi a1, a1, -1\n beqz a1, 2f\n sw a1, 64(a0)\n" \
+    "lw s0, 68(a0)\n lw a2, 0(a0)\n lw a3, 4(a0)\n lw a4, 8(a0)\n lw a5, 12(a0)\n lw a1, 72(a0)\n" \
+    "add a2, a2, s0\n add a3, a3, s0\n add a4, a4, s0\n add a5, a5, s0\n add s11, s11, a1\n" \
+    "sw a2, 0(a0)\n sw a3, 4(a0)\n sw a4, 8(a0)\n sw a5, 12(a0)\n"
 
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" \
-                     "sw gp, 80(a0)\n sw tp, 84(a0)\n sw sp, 88(a0)\n" \
-                     "lw s11, 32(a0)\n lw sp, 16(a0)\n" FBC_RUN_CONSTANTS ".balign 16\n" \
+                     "sw gp, 76(a0)\n sw tp, 80(a0)\n sw sp, 84(a0)\n" \
+                     "lw s11, 32(a0)\n" FBC_RUN_##unit##_ONCE \
                      "1: lw a1, 20(a0)\n lw t0, 36(a0)\n lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_##unit##_BEGIN \
                      ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
-                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize FBC_RUN_NEXT_QUAD \
-                     "bnez t0, 1b\n" \
-                     "lw gp, 80(a0)\n lw tp, 84(a0)\n lw sp, 88(a0)\n" \
-                     ".option pop" \
+                     FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize \
+                     ".option pop\n" FBC_RUN_NEXT_QUAD "j 1b\n" \
+                     "2: lw gp, 76(a0)\n lw tp, 80(a0)\n lw sp, 84(a0)" \
                      : \
                      : "r"(a0), FBC_RUN_CODES(bits, is_signed), [scale] "i"(FBC_SHORT_SHIFT), \
                        [body] "i"(2 * (FBC_RUN_##unit##_INSTRUCTIONS + (instructions))) \
@@ -302,7 +317,7 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
 #define FBC_RUN_SHORT_KINDS(unit, by, width) \
     do { \
         if (kind == FBC_SHORT_BYTES) { \
-            FBC_RUN_SHORT(unit, FBC_RUN_CHANNEL_SHORT, "lw s10, 64(a0)\n", by, FBC_RUN_PACK_##width, \
+            FBC_RUN_SHORT(unit, FBC_RUN_CHANNEL_SHORT, "lw s10, 56(a0)\n", by, FBC_RUN_PACK_##width, \
                           1 + 4 * FBC_RUN_PACKED); \
         } else if (kind == FBC_SHORT_UNSIGNED) { \
             FBC_RUN_SHORT(unit, FBC_RUN_CHANNEL_SHORT_UNSIGNED, , by, FBC_RUN_WRITE_##width, \
@@ -341,6 +356,9 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
 FBC_INLINE void fbc_run_blocks(fbc_block_run *run, uint32_t bits, uint32_t is_signed, uint32_t output_bits,
                                fbc_requantization_kind kind, uint32_t channel_first, uint32_t macload) {
     register fbc_block_run *a0 __asm__("a0") = run;
+    if (kind == FBC_SHORT_BYTES) {
+        run->places = output_bits == 4u ? 0x00100001u : 0x40041001u;
+    }
     if (macload) {
         FBC_RUN_LAYOUTS(MACLOAD);
     } else {

@@ -13,10 +13,6 @@
 #include "micro/fbc_columns.h"
 #include "micro/fbc_conv_direct.h"
 
-/* Computes a run; a function of its own for each combination of constants, so that the loop over the pixels stays small
- * and is there once. */
-typedef void (*fbc_run_function)(fbc_block_run *run);
-
 /* Of clamped requantizations there are runs to bytes only: few layers with narrower outputs are such. */
 FBC_INLINE uint32_t fbc_run_writes_bytes(const fbc_conv_args *args, fbc_requantization_kind kind) {
     return args->output_bits < 8u && (kind == FBC_CLAMPED_UNSIGNED || kind == FBC_CLAMPED_SIGNED);
@@ -47,16 +43,8 @@ FBC_INLINE uint32_t fbc_run_writes_bytes(const fbc_conv_args *args, fbc_requanti
     FBC_RUN_FUNCTION_OUTPUTS(bits, 1, 1) \
     FBC_RUN_FUNCTION(bits, 0, 32, FBC_RARE, 0) \
     FBC_RUN_FUNCTION(bits, 1, 32, FBC_RARE, 0) \
-    static fbc_run_function fbc_choose_run(const fbc_conv_args *args, fbc_requantization_kind kind) { \
-        static const fbc_run_function functions[2][2][3][FBC_RARE] = {{FBC_RUN_NAMES(0, 0), FBC_RUN_NAMES(1, 0)}, \
-                                                                      {FBC_RUN_NAMES(0, 1), FBC_RUN_NAMES(1, 1)}}; \
-        const uint32_t bits_of_run = fbc_run_writes_bytes(args, kind) ? 8u : args->output_bits; \
-        const uint32_t output = bits_of_run == 8u ? 0u : bits_of_run == 4u ? 1u : 2u; \
-        if (kind == FBC_RARE) { \
-            return args->activation_signed ? FBC_RUN_NAME(1, 32, FBC_RARE, 0) : FBC_RUN_NAME(0, 32, FBC_RARE, 0); \
-        } \
-        return functions[args->output_channel_first != 0u][args->activation_signed != 0u][output][kind]; \
-    }
+    static const fbc_run_table fbc_runs = {{FBC_RUN_NAMES(0, 0), FBC_RUN_NAMES(1, 0)}, \
+                                           {FBC_RUN_NAMES(0, 1), FBC_RUN_NAMES(1, 1)}};
 #define FBC_RUN_NAMES_OF(sign, output_bits, first_kind, second_kind, first) \
     [first_kind] = FBC_RUN_NAME(sign, output_bits, first_kind, first), [second_kind] = FBC_RUN_NAME( \
                                                                            sign, output_bits, second_kind, first)
@@ -66,12 +54,20 @@ FBC_INLINE uint32_t fbc_run_writes_bytes(const fbc_conv_args *args, fbc_requanti
         [FBC_SHORT_BYTES] = FBC_RUN_NAME(sign, output_bits, FBC_SHORT_BYTES, first)
 #define FBC_RUN_NAMES(sign, first) \
     { \
-        {FBC_RUN_NAMES_OF(sign, 8, FBC_UNSIGNED, FBC_SIGNED, first), \
-         FBC_RUN_NAMES_OF(sign, 8, FBC_CLAMPED_UNSIGNED, FBC_CLAMPED_SIGNED, first)}, \
-            {FBC_RUN_NARROW_NAMES(sign, 4, first)}, { \
-            FBC_RUN_NARROW_NAMES(sign, 2, first) \
+        {FBC_RUN_NARROW_NAMES(sign, 2, first)}, {FBC_RUN_NARROW_NAMES(sign, 4, first)}, { \
+            FBC_RUN_NAMES_OF(sign, 8, FBC_UNSIGNED, FBC_SIGNED, first), \
+                FBC_RUN_NAMES_OF(sign, 8, FBC_CLAMPED_UNSIGNED, FBC_CLAMPED_SIGNED, first), \
+                [FBC_RARE] = FBC_RUN_NAME(sign, 32, FBC_RARE, 0) \
         } \
     }
+/* By layout and sign, output bits / 4, kind; dimensions are powers of two because a multiplication takes two cycles. */
+typedef fbc_run_function fbc_run_table[2][2][4][8];
+
+FBC_INLINE fbc_run_function fbc_find_run(const fbc_run_table *runs, const fbc_conv_args *args,
+                                         fbc_requantization_kind kind) {
+    const uint32_t row = kind < FBC_CLAMPED_UNSIGNED ? (uint32_t)args->output_bits >> 2 : 2u;
+    return (*runs)[args->output_channel_first != 0u][args->activation_signed != 0u][row][kind];
+}
 
 /* A call on one core. */
 typedef struct {
@@ -247,7 +243,7 @@ static __attribute__((noinline)) void fbc_find_quad(const fbc_gathering *gatheri
 
 /* What does not change from run to run, and where the first block is written. */
 FBC_INLINE void fbc_prepare_run(fbc_block_run *run, const fbc_conv_args *args, const fbc_blocked_plan *plan) {
-    fbc_prepare_block_run(run, &args->requantization, args->output_bits);
+    fbc_prepare_block_run(run, &args->requantization);
     run->words = (plan->group_bytes >> 4) - 1u;
     run->column_words = plan->column_words;
     run->quad_skip = 0u;
@@ -300,7 +296,7 @@ static __attribute__((noinline)) void fbc_conv_quad(fbc_conv_call *call, uint32_
      * quad before once more. */
     const uint32_t again = rest < 4u && plan->pixels >= 4u && !(args->output_channel_first && bits < 8u);
     const uint32_t pixel = again && call->kind != FBC_RARE ? plan->pixels - 4u : first;
-    const uint32_t y = pixel / call->gathering.output_width, x = pixel - y * call->gathering.output_width;
+    const uint32_t width = call->gathering.output_width, y = fbc_divide(pixel, width), x = pixel - y * width;
     if (plan->direct) {
         fbc_find_quad(&call->gathering, y, x, run->columns);
     } else {
@@ -344,7 +340,7 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
     const fbc_conv_args *args = call->gathering.args;
     fbc_block_run *run = &call->run;
     const uint32_t width = call->gathering.output_width, column_step = call->gathering.column_step;
-    uint32_t y = 4u * quad / width, x = 4u * quad - y * width, left = end - quad;
+    uint32_t y = fbc_divide(4u * quad, width), x = 4u * quad - y * width, left = end - quad;
     run->weights = call->weights;
     run->scales = args->requantization.scale;
     run->addends = args->requantization.addend;
@@ -381,10 +377,10 @@ FBC_INLINE void fbc_conv_quads(fbc_conv_call *call, uint32_t quad, uint32_t end)
 }
 
 static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *args, fbc_requantization_kind kind,
-                                                        fbc_run_function run_blocks) {
+                                                        const fbc_run_table *runs) {
     fbc_conv_call call;
     call.kind = kind;
-    call.run_blocks = run_blocks;
+    call.run_blocks = fbc_find_run(runs, args, kind);
     call.writes_bytes = fbc_run_writes_bytes(args, kind);
     call.plan = fbc_make_blocked_plan(args, FBC_WIDTH, 1u);
     call.gathering = fbc_make_gathering(args, &call.plan);
@@ -392,41 +388,38 @@ static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *arg
     call.columns = (uint8_t *)args->scratch + call.plan.weight_bytes + fbc_core_id() * call.plan.core_bytes;
     fbc_prepare_run(&call.run, args, &call.plan);
     const uint32_t groups = call.plan.groups;
-    const fbc_range blocks = fbc_core_range(((call.plan.pixels + 3u) >> 2) * groups);
-    uint32_t quad = blocks.begin / groups, left = blocks.end - blocks.begin;
-    const uint32_t group = blocks.begin - quad * groups;
-    if (group > 0u && left > 0u) {
-        const uint32_t end = left < groups - group ? group + left : groups;
-        fbc_conv_quad(&call, quad, group, end);
-        left -= end - group;
-        quad++;
+    fbc_block_share share = fbc_share_blocks((call.plan.pixels + 3u) >> 2, groups);
+    if (share.group > 0u && share.left > 0u) {
+        const uint32_t rest = groups - share.group, count = share.left < rest ? share.left : rest;
+        fbc_conv_quad(&call, share.quad, share.group, share.group + count);
+        share.left -= count;
+        share.quad++;
     }
     const uint32_t whole_quads = call.plan.pixels >> 2;
-    if (kind != FBC_RARE && !call.writes_bytes && (args->output_channels & 3u) == 0u && left >= groups &&
-        quad < whole_quads) {
-        const uint32_t rest = whole_quads - quad, count = left / groups;
-        const uint32_t end = quad + (count < rest ? count : rest);
-        fbc_conv_quads(&call, quad, end);
-        left -= (end - quad) * groups;
-        quad = end;
+    if (kind != FBC_RARE && !call.writes_bytes && (args->output_channels & 3u) == 0u && share.left >= groups &&
+        share.quad < whole_quads) {
+        const uint32_t rest = whole_quads - share.quad, count = fbc_divide(share.left, groups);
+        const uint32_t end = share.quad + (count < rest ? count : rest);
+        fbc_conv_quads(&call, share.quad, end);
+        share.left -= (end - share.quad) * groups;
+        share.quad = end;
     }
-    while (left > 0u) {
-        const uint32_t end = left < groups ? left : groups;
-        fbc_conv_quad(&call, quad, 0u, end);
-        left -= end;
-        quad++;
+    while (share.left > 0u) {
+        const uint32_t end = share.left < groups ? share.left : groups;
+        fbc_conv_quad(&call, share.quad, 0u, end);
+        share.left -= end;
+        share.quad++;
     }
 }
 
-FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args,
-                                 fbc_run_function (*choose_run)(const fbc_conv_args *, fbc_requantization_kind)) {
+FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, const fbc_run_table *runs) {
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
-    const fbc_run_function run_blocks = choose_run(args, kind);
-    if (kind != FBC_RARE && !fbc_run_writes_bytes(args, kind) && fbc_conv_is_direct(args, FBC_WIDTH)) {
-        fbc_conv_direct(args, FBC_WIDTH, run_blocks);
-        return;
+    const uint32_t runs_write = kind != FBC_RARE && !fbc_run_writes_bytes(args, kind);
+    if (FBC_USUALLY(runs_write && fbc_conv_is_direct(args))) {
+        fbc_conv_direct(args, FBC_WIDTH, fbc_find_run(runs, args, kind));
+    } else {
+        fbc_conv_gathered(args, kind, runs);
     }
-    fbc_conv_gathered(args, kind, run_blocks);
 }
 
 #endif

@@ -1,8 +1,8 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Pointwise convolutions whose pixels are whole words of the kernel's width: every column lies in the input, one behind
- * the other. Most calls of a network are such, of small tiles, so that what each core does before its first block
- * counts: all cores fetch every line of it from the shared instruction cache in turn. Therefore they have a set-up of
- * their own beside that of fbc_conv_blocked.h, with as few instructions as it takes. */
+/* Pointwise convolutions whose pixels are whole words: every column lies in the input, or, widened, in scratch, one
+ * behind the other. Most calls of a network are such, of small tiles, so that what each core does before its first
+ * block counts: all cores fetch every line of it from the shared instruction cache in turn. Therefore they have a
+ * set-up of their own beside that of fbc_conv_blocked.h, with as few instructions as it takes. */
 #ifndef FBC_CONV_DIRECT_H
 #define FBC_CONV_DIRECT_H
 
@@ -10,7 +10,12 @@
 
 #include "common/fbc_blocked_plan.h"
 #include "common/fbc_share.h"
+#include "common/fbc_widen.h"
 #include "micro/fbc_block_run.h"
+
+/* Computes a run; a function of its own for each combination of constants, so that the loop over the pixels stays small
+ * and is there once. */
+typedef void (*fbc_run_function)(fbc_block_run *run);
 
 _Static_assert(offsetof(fbc_conv_args, kernel_width) == offsetof(fbc_conv_args, kernel_height) + 2u &&
                    offsetof(fbc_conv_args, pad_left) == offsetof(fbc_conv_args, stride_height) + 3u &&
@@ -32,12 +37,13 @@ FBC_INLINE uint32_t fbc_conv_is_pointwise(const fbc_conv_args *args) {
            args->input_width == args->output_width && args->input_height == args->output_height;
 }
 
-/* Whole words and whole groups, and no byte of the output that two quads write. */
-FBC_INLINE uint32_t fbc_conv_is_direct(const fbc_conv_args *args, uint32_t bits) {
-    const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
-    const uint32_t shares_bytes = args->output_channel_first && args->output_bits < 8u && (pixels & 3u) != 0u;
-    return fbc_conv_is_pointwise(args) && args->activation_bits == bits && (args->input_channels * bits & 31u) == 0u &&
-           (args->output_channels & 3u) == 0u && pixels >= 4u && !shares_bytes;
+/* The quotient. The compiler does not see what it is, or it would divide again for the remainder. */
+FBC_INLINE uint32_t fbc_divide(uint32_t dividend, uint32_t divisor) {
+    uint32_t quotient = dividend / divisor;
+#ifdef FBC_XPULPV2
+    __asm__("" : "+r"(quotient));
+#endif
+    return quotient;
 }
 
 /* The calling core's blocks, of quads of pixels and groups of channels, quads outermost: `left` of them, from a quad
@@ -46,76 +52,138 @@ typedef struct {
     uint32_t quad;
     uint32_t group;
     uint32_t left;
-    uint32_t quads; /* with all groups, if it is no more than these; else 0 */
-} fbc_direct_share;
+} fbc_block_share;
 
-FBC_INLINE fbc_direct_share fbc_share_quads(uint32_t quads, uint32_t groups) {
-    if (fbc_core_count() == 8u && (quads & 7u) == 0u) { /* no division */
-        const uint32_t each = quads >> 3;
-        const fbc_direct_share whole = {each * fbc_core_id(), 0u, each * groups, each};
-        return whole;
+FBC_INLINE fbc_block_share fbc_share_blocks(uint32_t quads, uint32_t groups) {
+    if (fbc_cores_divide(quads)) { /* no division */
+        const fbc_range whole = fbc_core_range(quads);
+        const fbc_block_share share = {whole.begin, 0u, (whole.end - whole.begin) * groups};
+        return share;
     }
     const fbc_range blocks = fbc_core_range(quads * groups);
-    uint32_t quad = blocks.begin / groups;
-#ifdef FBC_XPULPV2
-    __asm__("" : "+r"(quad)); /* or the compiler divides again for the remainder */
-#endif
-    const fbc_direct_share share = {quad, blocks.begin - quad * groups, blocks.end - blocks.begin, 0u};
+    const uint32_t quad = fbc_divide(blocks.begin, groups);
+    const fbc_block_share share = {quad, blocks.begin - quad * groups, blocks.end - blocks.begin};
     return share;
 }
 
-/* Computes the calling core's blocks. */
-FBC_INLINE void fbc_conv_direct(const fbc_conv_args *args, uint32_t bits, void (*run_blocks)(fbc_block_run *run)) {
-    const uint32_t pixels = (uint32_t)args->output_height * args->output_width, output_bits = args->output_bits;
-    const uint32_t groups = (uint32_t)args->output_channels >> 2, words = args->input_channels * bits >> 5;
-    const uint32_t ratio_shift = fbc_ratio_shift(bits, args->weight_bits), ratio = 1u << ratio_shift;
-    uint32_t group_words = (words + ratio - 1u) >> ratio_shift << ratio_shift;
-    group_words = group_words < 2u ? 2u : group_words;
-    const uint8_t *weights = ratio == 1u ? args->weights : args->scratch;
-    fbc_direct_share share = fbc_share_quads((pixels + 3u) >> 2, groups);
-    fbc_block_run run;
-    fbc_prepare_block_run(&run, &args->requantization, output_bits);
-    run.words = group_words - 1u;
-    run.column_words = words;
-    run.column_step = 16u * words;
-    uint32_t quad_step = output_bits >> 1, group_step = output_bits >> 1;
-    if (args->output_channel_first) {
-        run.step = run.back = pixels * output_bits >> 3;
-        group_step = 4u * run.step;
-    } else {
-        run.step = args->output_channels * output_bits >> 3;
-        run.back = group_step - 3u * run.step;
-        quad_step = 4u * run.step;
+/* Whole words and whole groups, and no byte of the output that two quads write. */
+FBC_INLINE uint32_t fbc_conv_is_direct(const fbc_conv_args *args) {
+    const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
+    return fbc_conv_is_pointwise(args) && (args->input_channels * args->activation_bits & 31u) == 0u &&
+           (args->output_channels & 3u) == 0u && pixels >= 4u &&
+           (!args->output_channel_first || args->output_bits == 8u || (pixels & 3u) == 0u);
+}
+
+/* From group to group, and from quad to quad, of the output. */
+typedef struct {
+    uint32_t group;
+    uint32_t quad;
+} fbc_direct_steps;
+
+/* Sets what differs between runs: `count` groups from `group` on of quads from pixel `first` on, whose columns begin
+ * at `column`. */
+FBC_INLINE void fbc_direct_run(const fbc_conv_args *args, fbc_block_run *run, fbc_direct_steps steps,
+                               const uint8_t *weights, const uint8_t *column, uint32_t first, uint32_t group,
+                               uint32_t count, uint32_t quads) {
+    for (uint32_t i = 0; i < 4u; i++) {
+        run->columns[i] = column;
+        column += run->column_step >> 2;
     }
+    run->weights = weights + 16u * (run->words + 1u) * group;
+    run->scales = args->requantization.scale + 4u * group;
+    run->addends = (const int32_t *)args->requantization.addend + 4u * group;
+    run->output = (uint8_t *)args->output + group * steps.group + (first * steps.quad >> 2);
+    run->groups = count;
+    run->quads = quads;
+    run->quad_skip = steps.quad - count * steps.group;
+}
+
+/* Columns in the calling core's scratch, behind the widened weights: quads of pixels from `first` on, at the kernel's
+ * width. */
+static __attribute__((noinline)) const uint8_t *fbc_widen_quads(const fbc_conv_args *args, const fbc_block_run *run,
+                                                                uint32_t first, uint32_t quads, uint32_t bits) {
+    const uint32_t pixel_bytes = fbc_lane_bytes(args->input_channels, args->activation_bits);
+    const uint32_t weight_bytes = 4u * args->output_channels * (run->words + 1u);
+    const uint32_t core_bytes = fbc_quads_at_once(run->column_words) * run->column_step + 4u;
+    const void *source = (const uint8_t *)args->input + first * pixel_bytes;
+    uint8_t *target = (uint8_t *)args->scratch + fbc_core_id() * core_bytes;
+    target += args->weight_bits == bits ? 0u : weight_bytes;
+    fbc_widen_words((uint32_t *)(void *)target, source, quads * pixel_bytes, args->activation_bits, bits,
+                    args->activation_signed);
+    return target;
+}
+
+/* Computes the calling core's blocks in several runs. Narrower activations are widened before, as many quads at once as
+ * scratch holds. */
+static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args, fbc_block_run *run,
+                                                       fbc_direct_steps steps, const uint8_t *weights,
+                                                       fbc_run_function run_blocks, uint32_t bits) {
+    const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
+    const uint32_t groups = (uint32_t)args->output_channels >> 2, narrow = args->activation_bits != bits;
+    const uint32_t most = narrow ? fbc_quads_at_once(run->column_words) : pixels;
+    fbc_block_share share = fbc_share_blocks((pixels + 3u) >> 2, groups);
     while (share.left > 0u) {
         const uint32_t rest = (pixels >> 2) - share.quad; /* whole quads; none of the last one if it has fewer pixels */
-        uint32_t first = 4u * share.quad, quads = 1u, count = groups - share.group;
-        if (rest == 0u) {
-            first = pixels - 4u; /* some of the quad before once more */
-        }
+        const uint32_t first = rest > 0u ? 4u * share.quad : pixels - 4u; /* else some of the quad before once more */
+        uint32_t quads = 1u, count = groups - share.group;
         if (count > share.left) {
             count = share.left;
         } else if (count == groups && rest > 1u && share.left >= 2u * groups) {
-            quads = share.quads > 0u ? share.quads : share.left / groups;
+            quads = share.left / groups;
             quads = quads < rest ? quads : rest;
+            quads = quads < most ? quads : most;
         }
-        const uint8_t *column = (const uint8_t *)args->input + 4u * words * first;
-        for (uint32_t i = 0; i < 4u; i++) {
-            run.columns[i] = column;
-            column += 4u * words;
+        const uint8_t *column = (const uint8_t *)args->input + first * (run->column_step >> 2);
+        if (narrow) {
+            column = fbc_widen_quads(args, run, first, quads, bits);
         }
-        run.weights = weights + 16u * group_words * share.group;
-        run.scales = args->requantization.scale + 4u * share.group;
-        run.addends = (const int32_t *)args->requantization.addend + 4u * share.group;
-        run.output = (uint8_t *)args->output + share.group * group_step + (first * quad_step >> 2);
-        run.groups = count;
-        run.quads = quads;
-        run.quad_skip = quad_step - count * (3u * run.step + run.back);
-        run_blocks(&run);
+        fbc_direct_run(args, run, steps, weights, column, first, share.group, count, quads);
+        run_blocks(run);
         share.left -= quads * count;
         share.quad += quads;
         share.group = 0u;
     }
+}
+
+/* Computes the calling core's blocks. */
+FBC_INLINE void fbc_conv_direct(const fbc_conv_args *args, uint32_t bits, fbc_run_function run_blocks) {
+    const uint32_t pixels = (uint32_t)args->output_height * args->output_width, output_bits = args->output_bits;
+    const uint32_t words = args->input_channels * bits >> 5;
+    const uint8_t *weights = args->weights;
+    uint32_t group_words = words;
+    if (!FBC_USUALLY(args->weight_bits == bits)) { /* widened by the kernel before, in scratch */
+        const uint32_t shift = fbc_ratio_shift(bits, args->weight_bits), rest = (1u << shift) - 1u;
+        group_words = (words + rest) & ~rest;
+        weights = args->scratch;
+    }
+    if (!FBC_USUALLY(group_words >= 2u)) {
+        group_words = 2u;
+    }
+    fbc_block_run run;
+    fbc_prepare_block_run(&run, &args->requantization);
+    run.words = group_words - 1u;
+    run.column_words = words;
+    run.column_step = 16u * words;
+    fbc_direct_steps steps;
+    if (FBC_USUALLY(!args->output_channel_first)) {
+        steps.group = output_bits >> 1;
+        run.step = args->output_channels * output_bits >> 3;
+        run.back = steps.group - 3u * run.step;
+        steps.quad = 4u * run.step;
+    } else {
+        run.step = run.back = pixels * output_bits >> 3;
+        steps.group = 4u * run.step;
+        steps.quad = output_bits >> 1;
+    }
+    if (FBC_USUALLY(fbc_core_count() == 8u && (pixels & 31u) == 0u &&
+                    args->activation_bits == bits)) { /* one run, no loop */
+        const uint32_t quads = pixels >> 5, first = 4u * quads * fbc_core_id();
+        const uint8_t *column = (const uint8_t *)args->input + 4u * words * first;
+        fbc_direct_run(args, &run, steps, weights, column, first, 0u, (uint32_t)args->output_channels >> 2, quads);
+        run_blocks(&run);
+        return;
+    }
+    fbc_direct_parts(args, &run, steps, weights, run_blocks, bits);
 }
 
 #endif

@@ -21,20 +21,16 @@ typedef enum {
 enum { FBC_SHORT_SHIFT = 15 };
 
 FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *parameters, uint32_t output_bits) {
-    const uint32_t is_signed = parameters->low == -parameters->high - 1;
-    if (parameters->form == FBC_FORM_SHORT_BYTES) {
-        return FBC_SHORT_BYTES;
+    const int32_t low = parameters->low;
+    const uint32_t is_signed = low != 0; /* the signed kind follows the unsigned one */
+    if (parameters->form >= FBC_FORM_SHORT) {
+        const uint32_t bytes = parameters->form == FBC_FORM_SHORT_BYTES;
+        return bytes ? FBC_SHORT_BYTES : (fbc_requantization_kind)(FBC_SHORT_UNSIGNED + is_signed);
     }
-    if (parameters->form == FBC_FORM_SHORT) {
-        return is_signed ? FBC_SHORT_SIGNED : FBC_SHORT_UNSIGNED;
-    }
-    if (parameters->wide || output_bits == 32u || (parameters->low != 0 && !is_signed)) {
+    if (parameters->wide || output_bits == 32u || (is_signed && low != -parameters->high - 1)) {
         return FBC_RARE;
     }
-    if (parameters->clamped) {
-        return is_signed ? FBC_CLAMPED_SIGNED : FBC_CLAMPED_UNSIGNED;
-    }
-    return is_signed ? FBC_SIGNED : FBC_UNSIGNED;
+    return (fbc_requantization_kind)((parameters->clamped ? FBC_CLAMPED_UNSIGNED : FBC_UNSIGNED) + is_signed);
 }
 
 /* A layer's parameters in variables of their own, so that stores to memory do not force the compiler to read them
