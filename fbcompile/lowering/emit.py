@@ -71,13 +71,11 @@ def emit_project(
         for index, (plan, name) in enumerate(zip(plans, names, strict=True))
     ]
     for index, layer in enumerate(layers):
-        layer["loads"] = layer.get("weighted", False) or len(layer["input_offsets"]) > (
-            layer["shared_input"] is not None
-        )
-        layer["next_weights"] = _first_weights_values(index + 1, plans, memory)
+        layer["next_weights"] = _first_weights_values(index + 1, plans, names, memory)
         layer["shares_output"] = index + 1 < len(plans) and plans[index + 1].beginning.input is not None
     values = {
-        "network": _network_values(network, plans, layers, memory),
+        "network": _network_values(network, plans, layers, memory)
+        | {"first_weights": _first_weights_values(0, plans, names, memory)},
         "target": target,
         "sources": [source.as_posix() for source in sources],
     }
@@ -165,12 +163,13 @@ def _layer_values(index: int, plan: LayerPlan, name: str, memory: MemoryPlan) ->
         "middle_bytes": sum(part.output.bytes for part in plan.layer.parts[:-1]),
         "loaded_ahead": {name: plan.beginning.loads(name) for name in ("first_weights", "weights")},
         "shared_input": plan.beginning.input,
+        "loads": bool(plan.weights) or len(plan.layer.inputs) > (plan.beginning.input is not None),
     }
     return values
 
 
 def _first_weights_values(
-    index: int, plans: Sequence[LayerPlan], memory: MemoryPlan
+    index: int, plans: Sequence[LayerPlan], names: Sequence[str], memory: MemoryPlan
 ) -> dict[str, Any] | None:
     """The transfers of a layer's first weights for the layer before; None if that does not load them."""
     if index == len(plans) or not plans[index].beginning.weights:
@@ -180,7 +179,7 @@ def _first_weights_values(
         {"l1": part.l1_offset, "l2": first.l2_offset + part.block_offset, "bytes": part.bytes}
         for part in plans[index].beginning.weights
     ]
-    return {"needed": memory.slices.index(first) + 1, "parts": parts}
+    return {"layer": names[index], "needed": memory.slices.index(first) + 1, "parts": parts}
 
 
 def _moment_values(memory: MemoryPlan) -> list[dict[str, int]]:
@@ -222,7 +221,6 @@ def _network_values(
         "output": _tensor_values(network.output, memory),
         "host_note": f"; still to be done on the host: {postprocess}" if postprocess else "",
         "l1_bytes": aligned(l1_end(plans)),
-        "first_weights": _first_weights_values(0, plans, memory),
         "l2_bytes": memory.l2_bytes,
         "weight_bytes": memory.l3_bytes,
         "middle_bytes": max(layer["middle_bytes"] for layer in layers),
