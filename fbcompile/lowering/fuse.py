@@ -87,8 +87,7 @@ def fused_in_spite_of(
         for first, plan in faster.items()
         if plan.tiling.cycles.total
         < sum(half.tiling.cycles.total + half.beginning.spares for half in apart[first : first + 2])
-        + apart[first].beginning.spares_before
-        - apart[first + 1].beginning.spares_to_table
+        - apart[first + 1].beginning.spares_input
     }
     return _replace(network, plans, chosen) if chosen and len(chosen) < len(faster) else None
 

@@ -67,7 +67,9 @@ def place_in_l1(
         tiling = dataclasses.replace(plan.tiling, buffers=buffers)
         beginning = dataclasses.replace(beginning, weights=parts)
         placed.append(dataclasses.replace(plan, tiling=tiling, beginning=beginning))
-    return [_with_cycles(plan, after) for plan, after in zip(placed, [*placed[1:], None], strict=True)]
+    return [
+        _with_cycles(plan, after, target) for plan, after in zip(placed, [*placed[1:], None], strict=True)
+    ]
 
 
 def _in_l2_before(layer: int, memory: MemoryPlan) -> bool:
@@ -116,7 +118,7 @@ def _beginning(
     before: LayerPlan | None,
     target: Target,
 ) -> Beginning:
-    cycles = plan.tiling.cycles
+    waits = plan.tiling.cycles.dma_wait
     hidden = sum(_load_cycles(part.bytes, target.dma) for part in parts)
     if before is not None:
         hidden = min(hidden, before.tiling.cycles.compute / before.tiling.tiles)
@@ -124,25 +126,28 @@ def _beginning(
     if source is not None and before is not None:
         load = _load_cycles(before.layer.output.bytes, target.dma)
         store = min(load, before.tiling.cycles.dma_wait)
-    load = min(load, cycles.dma_wait)
-    return Beginning(parts, source, load + min(hidden, cycles.dma_wait - load), store, load + store)
+    load = min(load, waits)
+    return Beginning(parts, source, load + min(hidden, waits - load), load, store)
 
 
 def _load_cycles(size: int, dma: Dma) -> float:
     return dma.startup_cycles + size / dma.bytes_per_cycle
 
 
-def _with_cycles(plan: LayerPlan, after: LayerPlan | None) -> LayerPlan:
+def _with_cycles(plan: LayerPlan, after: LayerPlan | None, target: Target) -> LayerPlan:
     """The plan with what it spares, and what it does for the layer behind it."""
-    cycles, beginning = plan.tiling.cycles, plan.beginning
-    waits, overhead = cycles.dma_wait - beginning.spares, cycles.overhead
+    cycles = plan.tiling.cycles
+    waits, overhead = cycles.dma_wait - plan.beginning.spares, cycles.overhead
     if after is not None:
         waits -= after.beginning.spares_before
         overhead += LOAD_NEXT_CYCLES if after.beginning.weights else 0.0
-    tiling = dataclasses.replace(
-        plan.tiling, cycles=PredictedCycles(cycles.compute, max(waits, 0.0), overhead)
+    predicted = PredictedCycles(cycles.compute, max(waits, 0.0), overhead)
+    row = cycles.total - _beginnings(plan, None, bool(plan.weights), target)[0].spares
+    return dataclasses.replace(
+        plan,
+        tiling=dataclasses.replace(plan.tiling, cycles=predicted),
+        spares_to_row=row - predicted.total,
     )
-    return dataclasses.replace(plan, tiling=tiling)
 
 
 def free_ranges(tiling: LayerTiling, l1_bytes: int) -> list[Range]:

@@ -54,15 +54,15 @@ class Beginning:
         weights: Weights that the layer before loads while it computes its last tile.
         input: Number of the input that lies where the layer before wrote it; None if there is none.
         spares: Cycles that the layer is predicted to wait less for both.
+        spares_input: What of these the input spares.
         spares_before: Cycles that the layer before waits less for the copy of its output to L2.
-        spares_to_table: What of both a row of a latency table does not know: it has its first weights in L1.
     """
 
     weights: tuple[WeightPart, ...] = ()
     input: int | None = None
     spares: float = 0.0
+    spares_input: float = 0.0
     spares_before: float = 0.0
-    spares_to_table: float = 0.0
 
     def loads(self, buffer: str) -> bool:
         """Whether the layer before loads that buffer."""
@@ -82,6 +82,8 @@ class LayerPlan:
             fused.
         layout: Layout of its first input; None before layouts are chosen.
         beginning: What of it is in L1 before it begins.
+        spares_to_row: Cycles that it is predicted to take less than where latency tables are measured: alone,
+            with its first weights in L1. Below 0 if it takes more.
     """
 
     layer: Layer
@@ -91,6 +93,7 @@ class LayerPlan:
     spares: float = 0.0
     layout: LayoutChoice | None = None
     beginning: Beginning = Beginning()
+    spares_to_row: float = 0.0
 
 
 def pack_weight_blocks(layer: Layer, kernel: Kernel, tiling: LayerTiling) -> tuple[bytes, ...]:

@@ -43,6 +43,7 @@ class LayerReport:
         spares: Cycles that its parts are predicted to take more, each for itself.
         layout: Layout of its first input.
         beginning: What of it is in L1 before it begins.
+        spares_to_table: Cycles that it is predicted to take less than its parts' rows of a latency table.
     """
 
     name: str
@@ -62,11 +63,7 @@ class LayerReport:
     spares: float
     layout: LayoutChoice | None
     beginning: Beginning
-
-    @property
-    def spares_to_table(self) -> float:
-        """Cycles by which it is predicted to take less than its parts' rows of a latency table say."""
-        return self.spares + self.beginning.spares_to_table
+    spares_to_table: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,4 +227,5 @@ def _layer_report(plan: LayerPlan, l3_wait: float) -> LayerReport:
         spares=plan.spares,
         layout=plan.layout,
         beginning=plan.beginning,
+        spares_to_table=plan.spares + plan.spares_to_row,
     )
