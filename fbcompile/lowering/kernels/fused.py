@@ -12,7 +12,7 @@ from fbcompile.lowering.requantization_form import RequantizationForm
 
 SWITCH_CYCLES = 850.0
 """More that the kernels of a fused layer take per tile of the plane than each alone: neither finds its code
-in the instruction caches. On GVSOC 600 to 1,900; with this number MLPerf Tiny and small MobileNets are fastest."""
+in the instruction caches. 600 to 1,900 on GVSOC; with this, MLPerf Tiny and small MobileNets are fastest."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
