@@ -190,7 +190,7 @@ class MaxPoolWordsKernel(Kernel):
     """
 
     compares_narrow_lanes: bool = False
-    call: float = 395
+    call: float = 170
     run: float = 347
     pixel: float = 30.5
     block: float = 32
@@ -257,7 +257,7 @@ class AveragePoolWordsKernel(Kernel):
         stall: Per instruction of the inner loop.
     """
 
-    call: float = 500
+    call: float = 250
     total: float = 15.9
     part: float = 9.2
     lane: float = 9.5
