@@ -68,7 +68,7 @@ def fused_variants(network: Network, plans: list[LayerPlan], target: Target) -> 
     )
 
 
-def fused_in_spite_of(
+def fused_where_still_faster(
     network: Network, plans: list[LayerPlan], faster: dict[int, LayerPlan], apart: Sequence[LayerPlan]
 ) -> Variant | None:
     """The network with the pairs fused that stay faster together when the others have what they may have.

@@ -80,13 +80,16 @@ def _in_l2_before(layer: int, memory: MemoryPlan) -> bool:
 
 
 def _beginnings(plan: LayerPlan, before: LayerPlan | None, in_time: bool, target: Target) -> list[Beginning]:
-    """What a layer could begin with, not yet placed: what spares most first, nothing last."""
+    """What a layer could begin with, not yet placed: what spares most first, nothing among them."""
     parts = _weight_parts(plan) if in_time else ()
     source = None if before is None else _shared_input(before, plan)
     choices = itertools.product(dict.fromkeys((parts, parts[1:], ())), dict.fromkeys((source, None)))
     found = [_beginning(weights, number, plan, before, target) for weights, number in choices]
-    found = [choice for choice in found if not choice.weights or choice.spares > LOAD_NEXT_CYCLES]
-    return sorted(found, key=lambda choice: -choice.spares - choice.spares_before)
+
+    def cost(choice: Beginning) -> float:
+        return (LOAD_NEXT_CYCLES if choice.weights else 0.0) - choice.spares - choice.spares_before
+
+    return sorted(found, key=cost)
 
 
 def _weight_parts(plan: LayerPlan) -> tuple[WeightPart, ...]:

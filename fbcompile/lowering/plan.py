@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from fbcompile.errors import DoesNotFitError
-from fbcompile.lowering.fuse import FusedVariants, Variant, fused_in_spite_of, fused_variants
+from fbcompile.lowering.fuse import FusedVariants, Variant, fused_variants, fused_where_still_faster
 from fbcompile.lowering.l1_places import place_in_l1
 from fbcompile.lowering.layer_plan import LayerPlan, layer_loads, pack_weight_blocks
 from fbcompile.lowering.layouts import choose_layouts
@@ -76,7 +76,7 @@ def plan_program(
     planned: list[ProgramPlan] = []
     problems: list[DoesNotFitError] = []
     _plan_variant((network, plans), target, layouts, planned, problems)
-    best_apart = fused_in_spite_of(network, plans, fused.faster, planned[0].plans) if planned else None
+    best_apart = fused_where_still_faster(network, plans, fused.faster, planned[0].plans) if planned else None
     for variant in [*fused.for_speed, *([best_apart] if best_apart else [])]:
         _plan_variant(variant, target, layouts, planned, problems)
     for variant in fused.for_space:

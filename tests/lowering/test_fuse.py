@@ -6,9 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from layer_plans import layer_plans
 
 from fbcompile.errors import UsageError
-from fbcompile.lowering.fuse import fuse, fusible_pairs
+from fbcompile.lowering.fuse import fuse, fused_variants, fused_where_still_faster, fusible_pairs
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.network import with_channel_first
 from fbcompile.lowering.program import PROGRAM, program_network
@@ -106,6 +107,30 @@ def test_fusion_can_be_switched_off(lowering, tmp_path):
     assert sum(layer.spares for layer in fused.layers) > 0
     assert cycles[0] > cycles[1]
     assert program_network(network, tmp_path / "c") == network
+
+
+def test_pairs_that_became_faster_apart_stay_apart(lowering):
+    builder = lowering.builder(4, 24, 9, 9)
+    for channels in (24, 16):
+        builder.conv(0, depthwise=True)
+        builder.conv(channels, (1, 1), pads=(0,) * 4)
+    network = builder.build()
+    target = lowering.target(l1_bytes=50_000, isa="xpulpnn", dma_bytes_per_cycle=0.1)
+    plans = layer_plans(network, target)
+    faster = fused_variants(network, plans, target).faster
+    first, second = sorted(faster)
+    assert fused_where_still_faster(network, plans, faster, plans) is None, "both are fused anyway"
+
+    def sped_up(position):
+        tiling = plans[position].tiling
+        cycles = dataclasses.replace(tiling.cycles, compute=0.0, dma_wait=0.0)
+        return dataclasses.replace(plans[position], tiling=dataclasses.replace(tiling, cycles=cycles))
+
+    apart = [sped_up(i) if i in (second, second + 1) else plan for i, plan in enumerate(plans)]
+    variant = fused_where_still_faster(network, plans, faster, apart)
+    assert variant is not None
+    fused = [len(layer.parts) for layer in variant[0].layers]
+    assert fused == [2 if i == first else 1 for i in range(len(plans)) if i != first + 1]
 
 
 def test_fused_networks_run_in_numpy(lowering):

@@ -122,7 +122,7 @@ def chain(lowering):
     builder = lowering.builder(4, 16, 8, 8)
     builder.conv(32, weight_bits=8)
     builder.conv(24, weight_bits=4)
-    builder.conv(16, (1, 1), pads=(0,) * 4)
+    builder.conv(16)
     return builder
 
 
@@ -173,6 +173,14 @@ def test_first_layer_ahead_for_measurements(lowering, make, tmp_path):
     lower(network, target, tmp_path / "c", first_ahead=True)
     assert "load_first_layer(void)" in (tmp_path / "c/src/network.c").read_text()
     run_and_compare(builder, tmp_path)
+
+
+def test_few_weights_are_not_worth_loading_ahead(lowering):
+    builder = lowering.builder(4, 4, 16, 16)
+    builder.conv(8, (1, 1), pads=(0,) * 4)
+    builder.conv(4, (1, 1), pads=(0,) * 4)
+    _, second = place(builder.build(), lowering.target(l1_bytes=60_000, isa="xpulpnn"))
+    assert (second.beginning.weights, second.beginning.input) == ((), 0)
 
 
 def test_pools_have_nothing_to_load_ahead(lowering):
