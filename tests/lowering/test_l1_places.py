@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,14 @@ from fbcompile.lowering.layer_plan import LayerPlan, layer_loads
 from fbcompile.lowering.lower import lower
 from fbcompile.lowering.memory import plan_memory
 from fbcompile.lowering.network import Network
+from fbcompile.lowering.packing import pack_tensor
 from fbcompile.lowering.tile_geometry import GUARD_BYTES
 from fbcompile.lowering.tiling import LayerTiling
 from fbcompile.reference.numpy_interpreter import run_numpy
 from fbcompile.targets.target import Target
 from fbcompile.verification.build import Build, build_project
 from fbcompile.verification.compare import first_difference
-from fbcompile.verification.run import run_on_host
+from fbcompile.verification.run import run_on_host, write_files
 
 LATE_COPIES = Path(__file__).parent / "late_copies.c"
 
@@ -228,17 +231,63 @@ def test_generated_code_waits_for_what_comes_ahead(lowering, tmp_path):
     assert not run_and_compare(builder, tmp_path)
 
 
-def test_fused_layer_waits_before_it_writes_over_its_input(lowering, tmp_path):
-    builder = lowering.builder(6, 24, 10, 10)
-    builder.conv(32, (1, 1), pads=(0,) * 4)
-    for _ in range(3):
-        builder.conv(0, depthwise=True)
-        builder.conv(32, (1, 1), pads=(0,) * 4)
-    report = lower(builder.build(), lowering.target(l1_bytes=24_000, isa="xpulpnn"), tmp_path / "c")
-    fused = [layer for layer in report.layers if len(layer.parts) > 1]
-    assert fused
-    assert any(layer.beginning.weights and layer.beginning.input == 0 for layer in fused)
-    assert run_and_compare(builder, tmp_path)
+def residual(lowering):
+    """A tensor that a fused layer reads in L1, and an addition later in L2."""
+    builder = lowering.builder(6, 24, 8, 8)
+    shared = builder.conv(48, (1, 1), pads=(0,) * 4)
+    builder.conv(0, depthwise=True)
+    builder.conv(48, (1, 1), pads=(0,) * 4)
+    builder.add(shared, builder.conv(48, (1, 1), pads=(0,) * 4))
+    return builder
+
+
+def output_without_observer(builder, folder: Path) -> bytes:
+    """The network's output if nobody waits between its layers; copies come late."""
+    network, x = builder.build(), builder.inputs(1)
+    project, work = folder / "c", folder / "unobserved"
+    shutil.copyfile(LATE_COPIES, project / "late_copies.c")
+    main = project / "runtime/fbc_main.c"
+    observed = "const int result = network_run_observed(input, NULL, write_trace, &context);"
+    text = main.read_text()
+    if observed in text:
+        alone = "const int result = network_run(input, NULL);\n"
+        output = "fbc_l2_arena + NETWORK_OUTPUT_OFFSET, NETWORK_OUTPUT_BYTES"
+        last = f"if (write_trace(&context, 0, {output}) != 0) return STATUS_TRACE;"
+        main.write_text(text.replace(observed, alone + last))
+    assert "network_run(input, NULL)" in main.read_text()
+    program = build_project(project, Build.HOST, variables={"PLATFORM_SOURCES": "late_copies.c"})
+    write_files(work, project, network, x)
+    subprocess.run([program.resolve()], cwd=work, check=True, timeout=60)
+    return (work / "trace.bin").read_bytes()
+
+
+def expected_output(builder) -> bytes:
+    network = builder.build()
+    values = run_numpy(network, builder.inputs(1))[network.output.name]
+    return pack_tensor(values[0], network.output.bits)
+
+
+def test_layers_hand_over_without_an_observer_too(lowering, tmp_path):
+    target = lowering.target(l1_bytes=24_000, isa="xpulpnn")
+    report = lower(residual(lowering).build(), target, tmp_path / "c", layouts=False)
+    fused = report.layers[1]
+    assert len(fused.parts) == 2
+    assert fused.beginning.input == 0
+    assert report.layers[2].beginning.weights
+    assert run_and_compare(residual(lowering), tmp_path)
+    expected = expected_output(residual(lowering))
+    assert output_without_observer(residual(lowering), tmp_path) == expected
+    source = tmp_path / f"c/src/{fused.name}.c"
+    wait = "fbc_wait_copies(layer, layer->before.storing);"
+    text = source.read_text()
+    # Once before the next weights are written over the input, once at the end.
+    assert text.count(wait) == 2
+    place, size = (int(re.findall(rf"INPUT_0{name} = (\d+)", text)[0]) for name in ("", "_BYTES"))
+    loaded = [int(offset) for offset in re.findall(r"layer->l1 \+ (\d+), fbc_l2_arena", text)]
+    assert any(offset < place + size and offset + size > place for offset in loaded)
+    source.write_text(text.replace(wait, "", 1))
+    shutil.rmtree(tmp_path / "c/build")
+    assert output_without_observer(residual(lowering), tmp_path) != expected
 
 
 def test_end_of_the_last_buffer(lowering):
