@@ -55,7 +55,7 @@ def layer_context(plan: LayerPlan, name: str) -> dict[str, Any]:
         "copies": _Copies({buffer.name: buffer.copies for buffer in tiling.buffers}),
         "counters": {b.name: (b.first_copy - 1) % b.copies for b in tiling.buffers},
         "has_scratch": tiling.buffer("scratch") is not None,
-        "fused": isinstance(layer, FusedLayer),
+        "depthwise": None,
         "double_buffer": tiling.double_buffer,
         "late": tiling.late,
         "tiles": tiling.tiles,
