@@ -5,6 +5,7 @@
 #include "fbc_kernels.h"
 #include "fbc_platform.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #ifdef FBC_DRIVER_HOSTED
@@ -22,10 +23,18 @@ typedef struct {
     int32_t scalars[SCALARS];
 } case_header;
 
+/* Sums over all cores; 0 where nobody counts. */
+typedef struct {
+    uint32_t active; /* cycles until the core's part is done */
+    uint32_t instructions;
+    uint32_t fetch_stalls; /* cycles that it waited for instructions */
+} event_counts;
+
 typedef struct {
     uint32_t status;
     uint32_t scratch_bytes; /* what the C side says that the call needs */
     uint32_t cycles;        /* of a second, warm call */
+    event_counts events;    /* of a third one */
     uint32_t output_bytes;
 } result_header;
 
@@ -209,6 +218,42 @@ static int read_operands(int file) {
     return 0;
 }
 
+#ifdef FBC_COUNT_EVENTS
+/* The counters of PULP's cores: a mask of events, on or off, a value per event. */
+enum { COUNT_CYCLES = 0, COUNT_INSTRUCTIONS = 1, COUNT_FETCH_STALLS = 4 };
+#define WRITE_CSR(number, value) __asm__ volatile("csrw " #number ", %0" : : "r"(value) : "memory")
+#define READ_CSR(number, value) __asm__ volatile("csrr %0, " #number : "=r"(value) : : "memory")
+
+typedef struct {
+    void (*function)(void *);
+    void *args;
+    event_counts of_core[8];
+} counted_call;
+
+static void count_events(void *given) {
+    counted_call *call = given;
+    event_counts *counts = &call->of_core[fbc_core_id()];
+    WRITE_CSR(0xCC0, 1u << COUNT_CYCLES | 1u << COUNT_INSTRUCTIONS | 1u << COUNT_FETCH_STALLS);
+    WRITE_CSR(0x79F, 0u);
+    WRITE_CSR(0xCC1, 1u);
+    call->function(call->args);
+    WRITE_CSR(0xCC1, 0u);
+    READ_CSR(0x780, counts->active);
+    READ_CSR(0x781, counts->instructions);
+    READ_CSR(0x784, counts->fetch_stalls);
+}
+
+static void count_call(void (*function)(void *), void *args) {
+    counted_call call = {.function = function, .args = args};
+    (void)fbc_parallel(count_events, &call);
+    for (uint32_t core = 0; core < fbc_core_count(); core++) {
+        result.events.active += call.of_core[core].active;
+        result.events.instructions += call.of_core[core].instructions;
+        result.events.fetch_stalls += call.of_core[core].fetch_stalls;
+    }
+}
+#endif
+
 static void run_kernels(void) {
     const kernel_entry *entry = &kernels[header.kernel];
     kernel_args args; /* on the stack, which is in L1 as in generated code */
@@ -221,6 +266,12 @@ static void run_kernels(void) {
         const uint32_t prepared = prepare != NULL ? fbc_parallel(prepare, &args) : 0u;
         result.cycles = prepared + fbc_parallel(function, &args);
     }
+#ifdef FBC_COUNT_EVENTS
+    if (prepare != NULL) {
+        count_call(prepare, &args);
+    }
+    count_call(function, &args);
+#endif
 }
 
 static int run_case(int cases, int results) {

@@ -109,14 +109,25 @@ def build_program(
     return program
 
 
-def build_for_pulp_open(folder: Path, compiler: str, isa: str, cores: int, main: Path = DRIVER) -> Path:
+def build_for_pulp_open(
+    folder: Path, compiler: str, isa: str, cores: int, main: Path = DRIVER, *, count_events: bool = False
+) -> Path:
     """A bare-metal program for PULP-open.
+
+    Args:
+        folder: Where it is built.
+        compiler: The cross compiler.
+        isa: Instruction set of the kernels.
+        cores: Of the cluster.
+        main: The program.
+        count_events: The driver reads the cores' event counters too, which only GVSOC has.
 
     Raises:
         InternalError: It does not compile without warnings.
     """
     given = {"MARCH": "rv32imc_zicsr", "ISA": isa}
     flags = [*make_variable("pulp_open", "PLATFORM_CFLAGS", **given), "-Wconversion", "-Werror"]
+    flags += ["-DFBC_COUNT_EVENTS"] if count_events else []
     sources = [str(main), *make_variable("pulp_open", "PLATFORM_SOURCES", **given)]
     link = make_variable("pulp_open", "PLATFORM_LDFLAGS", **given)
     return build_program(folder, compiler, cores, flags, sources, link)

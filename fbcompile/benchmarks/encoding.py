@@ -36,8 +36,25 @@ SCALARS = 24
 GUARD_BYTES = 16
 """Behind each operand, to see writes beside it."""
 
+_RESULT_WORDS = 7
+
 L1_BYTES = 54 * 1024
 """For the operands of one case."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Events:
+    """What the cores counted during a call, summed over all of them; zeros where nobody counts.
+
+    Attributes:
+        active: Cycles until a core's part was done.
+        instructions: Instructions executed.
+        fetch_stalls: Cycles that a core waited for instructions.
+    """
+
+    active: int
+    instructions: int
+    fetch_stalls: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +65,14 @@ class Result:
         status: 0, or what went wrong as bits: 1 it wrote behind an operand, 2 no such kernel.
         scratch_bytes: What the C side says that the call needs.
         cycles: Of a second, warm call; 0 on the host.
+        events: Of a third call.
         output: The packed output.
     """
 
     status: int
     scratch_bytes: int
     cycles: int
+    events: Events
     output: bytes
 
 
@@ -73,9 +92,11 @@ def decode_results(data: bytes, count: int) -> list[Result]:
     """
     results, position = [], 0
     while position < len(data):
-        status, scratch, cycles, length = np.frombuffer(data, "<u4", 4, position).tolist()
-        position += 16
-        results.append(Result(status, scratch, cycles, data[position : position + length]))
+        status, scratch, cycles, *events, length = np.frombuffer(
+            data, "<u4", _RESULT_WORDS, position
+        ).tolist()
+        position += 4 * _RESULT_WORDS
+        results.append(Result(status, scratch, cycles, Events(*events), data[position : position + length]))
         position += -(-length // 4) * 4
     if len(results) != count or position != len(data):
         raise InternalError(f"{len(results)} results of {count} cases", where="kernel cases")

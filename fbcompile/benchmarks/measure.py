@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fbcompile.benchmarks.case import Case, make_case, whole_tile
 from fbcompile.benchmarks.driver import Runner, build_for_pulp_open, check
-from fbcompile.benchmarks.encoding import L1_BYTES, Result, needed_l1_bytes
+from fbcompile.benchmarks.encoding import L1_BYTES, Events, Result, needed_l1_bytes
 from fbcompile.benchmarks.plan import read_table, row_specs
 from fbcompile.errors import NumericsError
 from fbcompile.latency.provenance import Provenance, write_provenance
@@ -47,6 +47,38 @@ class BenchCase:
 
 
 @dataclasses.dataclass(frozen=True)
+class Spent:
+    """Where the cycles of all cores went, as shares of them; they add up to 1.
+
+    Attributes:
+        instructions: Executed, one cycle each: the dot products too.
+        fetch_stalls: Waiting for instructions.
+        other_stalls: What instructions take beyond one cycle: accesses that cross two words, that meet another
+            core in a bank of memory, or whose result is used at once; branches; multiplications.
+        idle: Waiting for the fork, and for slower cores.
+    """
+
+    instructions: float
+    fetch_stalls: float
+    other_stalls: float
+    idle: float
+
+    @classmethod
+    def of(cls, events: Events, cycles: int, cores: int) -> Spent | None:
+        """None if nobody counted."""
+        if events.active == 0:
+            return None
+        every = cores * cycles
+        stalls = events.active - events.instructions - events.fetch_stalls
+        return cls(
+            events.instructions / every,
+            events.fetch_stalls / every,
+            stalls / every,
+            1 - events.active / every,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class Rate:
     """A measured case.
 
@@ -59,6 +91,7 @@ class Rate:
         unit: ``MAC`` or ``element``.
         rate: Work per cycle.
         ideal: Work per cycle of the dot-product units if they did nothing else; None for elements.
+        spent: Where the cycles went, or None if nobody counted.
         floor: Rate asked for, or None.
     """
 
@@ -70,12 +103,26 @@ class Rate:
     unit: str
     rate: float
     ideal: int | None
+    spent: Spent | None
     floor: float | None
 
     @property
     def share(self) -> float | None:
         """Share of the ideal that was reached."""
         return None if self.ideal is None else self.rate / self.ideal
+
+    @property
+    def shares(self) -> dict[str, float | None]:
+        """Where the cycles of all cores went: None where that is not known."""
+        spent, share = self.spent, self.share
+        other = None if spent is None else spent.instructions - (share or 0.0)
+        return {
+            "share": share,
+            "other_instructions": other,
+            "fetch_stalls": None if spent is None else spent.fetch_stalls,
+            "other_stalls": None if spent is None else spent.other_stalls,
+            "idle": None if spent is None else spent.idle,
+        }
 
     def as_row(self) -> dict[str, str]:
         """The columns of a table of results; empty where there is no value."""
@@ -86,7 +133,7 @@ class Rate:
             "predicted": str(self.predicted),
             "rate": f"{self.rate:.2f}",
             "unit": f"{self.unit}/cycle",
-            "share": "" if self.share is None else f"{self.share:.3f}",
+            **{name: "" if share is None else f"{share:.3f}" for name, share in self.shares.items()},
             "floor": "" if self.floor is None else f"{self.floor:g}",
         }
 
@@ -122,7 +169,9 @@ def measure_kernels(target: Target, gvsoc: GvsocInstall) -> Measurements:
     require_tools([Build.GVSOC])
     with tempfile.TemporaryDirectory(prefix="fbcompile-bench-") as name:
         folder = Path(name)
-        program = build_for_pulp_open(folder, RISCV_COMPILER.command, target.isa, target.cores)
+        program = build_for_pulp_open(
+            folder, RISCV_COMPILER.command, target.isa, target.cores, count_events=True
+        )
 
         def execute() -> object:
             return run_on_gvsoc(gvsoc, target, program, folder, timeout_seconds=_TIMEOUT_SECONDS)
@@ -185,6 +234,7 @@ def _rate(one: BenchCase, kernel: Kernel, result: Result, target: Target) -> Rat
         unit="MAC" if multiplies else "element",
         rate=work / result.cycles,
         ideal=ideal_rate(layer, target) if multiplies else None,
+        spent=Spent.of(result.events, result.cycles, target.cores),
         floor=one.floor,
     )
 

@@ -33,7 +33,10 @@ def kernels(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Times each kernel on tiles in L1, bank contention on: cycles, rate, share of the dot unit's ideal.
+    """Times each kernel on tiles in L1, bank contention on: cycles, rate, and where the cores' cycles went.
+
+    The dot unit's ideal is a dot product per core and cycle; the rest are other instructions, waiting for
+    instructions, other stalls (of memory, branches, multiplications), and cores that wait for the last one.
 
     Every element is compared with numpy; exit 5 if one differs, 7 if GVSOC or a compiler is missing.
     """
@@ -48,7 +51,7 @@ def kernels(
         write_rates(out, measurements.rates, provenance(machine, install))
     if as_json:
         measured = dataclasses.asdict(provenance(machine, install))
-        rows = [dataclasses.asdict(rate) | {"share": rate.share} for rate in measurements.rates]
+        rows = [dataclasses.asdict(rate) | rate.shares for rate in measurements.rates]
         print(json.dumps({"provenance": measured, "cases": rows, "skipped": measurements.skipped}, indent=2))
     else:
         _print_table(measurements.rates, machine)
@@ -63,7 +66,7 @@ def _print_table(rates: list[Rate], target: Target) -> None:
     table = Table(title=f"Kernels of {target.name} on {target.cores} cores, per cycle", title_justify="left")
     for column in ("case", "kernel"):
         table.add_column(column, overflow="fold")
-    for column in ("cycles", "model", "rate", "share of ideal", "floor"):
+    for column in ("cycles", "model", "rate", "ideal", "other", "fetch", "stalls", "idle", "floor"):
         table.add_column(column, justify="right")
     for rate in rates:
         table.add_row(
@@ -72,7 +75,7 @@ def _print_table(rates: list[Rate], target: Target) -> None:
             f"{rate.cycles:,}",
             f"{100 * (rate.predicted / rate.cycles - 1):+.0f} %",
             f"{rate.rate:.2f} {rate.unit}",
-            "" if rate.share is None else f"{100 * rate.share:.0f} %",
+            *("" if share is None else f"{100 * share:.0f} %" for share in rate.shares.values()),
             "" if rate.floor is None else f"{rate.floor:g}",
         )
     Console(highlight=False).print(table)

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fbcompile.benchmarks.measure import RESULTS, Rate, bench_cases, ideal_rate
+from fbcompile.benchmarks.encoding import Events
+from fbcompile.benchmarks.measure import RESULTS, Rate, Spent, bench_cases, ideal_rate
 from fbcompile.benchmarks.plan import read_table
 from fbcompile.cli import main as cli
 from fbcompile.latency.provenance import read_provenance
 from fbcompile.targets import load_target
+
+STALLS = ("fetch_stalls", "other_stalls", "idle")
 
 
 def test_missing_simulator_is_exit_7(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,11 +77,23 @@ def test_json_and_file_hold_every_measured_case(
     measured = [case["case"] for case in told["cases"]]
     labels = [one.label for one in bench_cases(load_target("xpulpv2"))]
     assert sorted([*measured, *told["skipped"]]) == sorted(labels)
-    assert [row["case"] for row in read_table(out)] == measured
+    rows = list(read_table(out))
+    assert [row["case"] for row in rows] == measured
+    for row in rows:
+        shares = [float(row[name] or 0) for name in ("share", "other_instructions", *STALLS)]
+        assert min(shares) >= 0 and sum(shares) == pytest.approx(1, abs=0.003), row
     assert read_provenance(out.with_suffix(".toml")).target == "xpulpv2"
 
 
 def test_row_of_a_result_leaves_out_what_it_has_not() -> None:
-    rate = Rate("add", "fbc_add", 100, 110, 300, "element", 3.0, None, 2.5)
-    assert rate.as_row()["share"] == "" and rate.as_row()["floor"] == "2.5"
+    rate = Rate("add", "fbc_add", 100, 110, 300, "element", 3.0, None, None, 2.5)
+    assert rate.as_row()["share"] == rate.as_row()["idle"] == "" and rate.as_row()["floor"] == "2.5"
     assert rate.as_row()["rate"] == "3.00"
+
+
+def test_cycles_of_all_cores_are_accounted_for() -> None:
+    spent = Spent.of(Events(active=700, instructions=400, fetch_stalls=100), cycles=100, cores=8)
+    assert spent == Spent(instructions=0.5, fetch_stalls=0.125, other_stalls=0.25, idle=0.125)
+    rate = Rate("conv", "fbc_conv", 100, 100, 800, "MAC", 8.0, 32, spent, None)
+    assert rate.shares["share"] == rate.shares["other_instructions"] == 0.25
+    assert Spent.of(Events(0, 0, 0), cycles=100, cores=8) is None
