@@ -53,7 +53,7 @@ class Spent:
     Attributes:
         instructions: Executed, one cycle each: the dot products too.
         fetch_stalls: Waiting for instructions.
-        other_stalls: What instructions take beyond one cycle: accesses that cross two words, that meet another
+        other_stalls: What instructions take beyond one cycle: accesses that cross two words, meet another
             core in a bank of memory, or whose result is used at once; branches; multiplications.
         idle: Waiting for the fork, and for slower cores.
     """
