@@ -206,10 +206,10 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
           "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
 /* All strips of the channels. */
-#define FBC_DEFINE_CHANNELS(is_signed, stride, kind) \
-    static void fbc_channels_##is_signed##_##stride##_##kind(fbc_channel_run *run) { \
+#define FBC_DEFINE_CHANNELS(is_signed, kind) \
+    static void fbc_channels_##is_signed##_##kind(fbc_channel_run *run) { \
         register fbc_channel_run *block __asm__("a0") = run; \
-        FBC_CHANNEL_ASM(is_signed, stride, kind); \
+        FBC_CHANNEL_ASM(is_signed, 2, kind); \
     }
 
 #else
@@ -268,9 +268,9 @@ FBC_INLINE void fbc_channels_in_c(fbc_channel_run *run, uint32_t is_signed, uint
     }
 }
 
-#define FBC_DEFINE_CHANNELS(is_signed, stride, kind) \
-    static void fbc_channels_##is_signed##_##stride##_##kind(fbc_channel_run *run) { \
-        fbc_channels_in_c(run, is_signed, stride, FBC_CHANNEL_##kind); \
+#define FBC_DEFINE_CHANNELS(is_signed, kind) \
+    static void fbc_channels_##is_signed##_##kind(fbc_channel_run *run) { \
+        fbc_channels_in_c(run, is_signed, 2, FBC_CHANNEL_##kind); \
     }
 
 #endif
