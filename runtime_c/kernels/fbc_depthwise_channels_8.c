@@ -111,7 +111,7 @@ FBC_INLINE void compute_channels(const fbc_conv_args *args, channels_function fu
     }
 }
 
-FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *table) {
+static __attribute__((noinline)) void depthwise_channels(const fbc_conv_args *args, channels_table *table) {
     const uint32_t clamped = args->requantization.clamped != 0u;
     const channels_function function = (*table)[args->activation_signed != 0u][clamped];
     fbc_band_units units = fbc_cut_units(args, &band_costs, args->output_channels);

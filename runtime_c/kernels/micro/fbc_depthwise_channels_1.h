@@ -31,7 +31,8 @@ typedef struct {
     uint32_t edge_entry;     /* 16: bytes to the way into it */
     uint32_t channel_input;  /* 20: bytes from behind the strip at the edges to the next channel */
     uint32_t channel_output; /* 24 */
-    uint32_t saved[3];       /* 28: by the assembler */
+    const uint32_t *end;     /* 28: of the filters */
+    uint32_t saved[2];       /* 32: registers, by the assembler */
     uint32_t edge_way;       /* 40: edge_entry, or to what comes before it */
     uint32_t rounds;         /* 44: of the row loop inside */
     uint32_t entry;          /* 48 */
@@ -49,7 +50,7 @@ enum { FBC_CHANNEL_1_STEPS = 3 };
 
 /* Bytes of the ways into the row loop: where a row is above the plane, a way computes the first row; at the edges, the
  * half step before. */
-enum { FBC_CHANNEL_1_ENTER = 5 * 4, FBC_CHANNEL_1_ENTER_FIRST = 19 * 4, FBC_CHANNEL_1_ENTER_EDGE = 13 * 4 };
+enum { FBC_CHANNEL_1_ENTER = 5 * 4, FBC_CHANNEL_1_ENTER_FIRST = 20 * 4, FBC_CHANNEL_1_ENTER_EDGE = 16 * 4 };
 
 /* Of the ways into the row loop: from the first one to the first one of those with a row above, and at the edges to
  * what comes before without one. */
@@ -109,11 +110,10 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
 #define FBC_CHANNEL_1_BACK_TO_2(count) FBC_CHANNEL_1_COUNT(count) "j 82b\n"
 #define FBC_CHANNEL_1_BACK_TO_3(count) FBC_CHANNEL_1_COUNT(count) "j 81b\n"
 
-/* So that ways are equally long with and without clamp. */
-#define FBC_CHANNEL_1_PAD_PLAIN "nop\n"
-#define FBC_CHANNEL_1_PAD_CLAMPED
-#define FBC_CHANNEL_1_PADS_PLAIN "nop\n nop\n"
-#define FBC_CHANNEL_1_PADS_CLAMPED
+/* What is executed for each channel lies in as few lines of 16 bytes as possible: a core's own buffer has 32 of them. A
+ * way of so many instructions without and with clamp takes so many. */
+#define FBC_CHANNEL_1_FILL_PLAIN(plain, clamped, all) ".rept " #all " - " #plain "\n nop\n .endr\n"
+#define FBC_CHANNEL_1_FILL_CLAMPED(plain, clamped, all) ".rept " #all " - " #clamped "\n nop\n .endr\n"
 
 #define FBC_CHANNEL_1_ENTER(a, b, to) \
     FBC_CHANNEL_1_START FBC_CHANNEL_1_LOAD(a) FBC_CHANNEL_1_LOAD(b) FBC_CHANNEL_1_##to("s11")
@@ -125,18 +125,18 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
     FBC_CHANNEL_1_LOAD(a) \
     FBC_CHANNEL_1_LOAD(b) \
     "lw " c ", 12(a0)\n" FBC_CHANNEL_1_DOT("more", a, "s4") FBC_CHANNEL_1_DOT("more", b, "s5") \
-        FBC_CHANNEL_1_END(kind, "a5") "and " a ", " a ", t4\n" FBC_CHANNEL_1_##to(c) FBC_CHANNEL_1_PAD_##kind
+        FBC_CHANNEL_1_END(kind, "a5") "and " a ", " a ", t4\n" FBC_CHANNEL_1_##to(c)
 
 /* The only row of a plane. */
 #define FBC_CHANNEL_1_ONLY(kind) \
     FBC_CHANNEL_1_START FBC_CHANNEL_1_LOAD("t0") FBC_CHANNEL_1_OF_1(kind, "t0", "s1", "a4") \
-        FBC_CHANNEL_1_OF_1(kind, "t0", "s4", "s7") "j 4f\n nop\n nop\n nop\n nop\n" FBC_CHANNEL_1_PADS_##kind
+        FBC_CHANNEL_1_OF_1(kind, "t0", "s4", "s7") "j 4f\n" FBC_CHANNEL_1_FILL_##kind(13, 15, 20)
 /* At the edges the only row of a band above the plane's end. */
 #define FBC_CHANNEL_1_EDGE_ONLY(kind) \
     FBC_CHANNEL_1_LOAD("t0") \
     FBC_CHANNEL_1_DOT("more", "t0", "s4") FBC_CHANNEL_1_END(kind, "a5") "not t5, t5\n and t0, t0, t4\n" \
         FBC_CHANNEL_1_LOAD("t1") FBC_CHANNEL_1_DOT("first", "t0", "s0") \
-            FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_PAD_##kind
+            FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
 
 #define FBC_CHANNEL_1_ENTRIES(kind) \
     FBC_CHANNEL_1_ENTER("t0", "t1", TO_0) \
@@ -145,15 +145,15 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
     FBC_CHANNEL_1_ENTER("t0", "t1", TO_3) \
     FBC_CHANNEL_1_ONLY(kind) \
     FBC_CHANNEL_1_ENTER_FIRST(kind, "t0", "t1", TO_0) \
-    FBC_CHANNEL_1_PADS_##kind FBC_CHANNEL_1_ENTER_FIRST(kind, "t2", "t0", TO_1) \
-        FBC_CHANNEL_1_PADS_##kind FBC_CHANNEL_1_ENTER_FIRST(kind, "t1", "t2", TO_2) \
-            FBC_CHANNEL_1_PADS_##kind FBC_CHANNEL_1_ENTER_FIRST(kind, "t0", "t1", FALL_TO_3)
+    FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t2", "t0", TO_1) \
+        FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t1", "t2", TO_2) \
+            FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t0", "t1", FALL_TO_3)
 #define FBC_CHANNEL_1_EDGE_ENTRIES(kind) \
-    FBC_CHANNEL_1_EDGE_ONLY(kind) \
-    "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_0) \
-        FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", "t1", BACK_TO_1) \
-            FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", "t0", BACK_TO_2) \
-                FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_3) \
+    FBC_CHANNEL_1_FILL_##kind(4, 3, 4) FBC_CHANNEL_1_EDGE_ONLY(kind) \
+    "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_0) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
+        FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", "t1", BACK_TO_1) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
+            FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", "t0", BACK_TO_2) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
+                FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_3) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
     FBC_CHANNEL_1_LOAD("t0") FBC_CHANNEL_1_DOT("first", "t0", "s3") "lw t0, 16(a0)\n lla t1, 8b\n add t0, t0, t1\n jr t0\n"
 
 #define FBC_CHANNEL_1_LOOP(kind) \
@@ -190,11 +190,10 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
 /* Instructions. */
 #define FBC_CHANNEL_1_COMPUTED_PLAIN 7 /* of an output of three rows */
 #define FBC_CHANNEL_1_COMPUTED_CLAMPED 8
-#define FBC_CHANNEL_1_BEGUN_PLAIN 11 /* of a channel */
-#define FBC_CHANNEL_1_BEGUN_CLAMPED 12
+#define FBC_CHANNEL_1_BEGUN 12 /* of a channel */
 /* From lp.starti 0 to the row loop, of that, and from it to the end of a strip inside. */
 #define FBC_CHANNEL_1_HEAD(kind) \
-    (3 + FBC_CHANNEL_1_BEGUN_##kind + (FBC_CHANNEL_1_FIRST + 3 * FBC_CHANNEL_1_ENTER_FIRST) / 4 + 2 + \
+    (3 + FBC_CHANNEL_1_BEGUN + (FBC_CHANNEL_1_FIRST + 3 * FBC_CHANNEL_1_ENTER_FIRST) / 4 + 2 + \
      2 * FBC_CHANNEL_1_COMPUTED_##kind)
 #define FBC_CHANNEL_1_ROUND(kind) (FBC_CHANNEL_1_STEPS * (1 + 2 * FBC_CHANNEL_1_COMPUTED_##kind))
 #define FBC_CHANNEL_1_TAIL(kind) (2 * FBC_CHANNEL_1_COMPUTED_##kind)
@@ -202,19 +201,19 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
 #define FBC_CHANNEL_1_ASM(is_signed, kind) \
     __asm__ volatile( \
         ".balign 16\n .option push\n .option norvc\n .option norelax\n" \
-        "sw gp, 32(a0)\n sw tp, 36(a0)\n sw a6, 28(a0)\n mv t3, a4\n mv gp, a5\n" \
+        "sw gp, 32(a0)\n sw tp, 36(a0)\n mv t3, a4\n mv gp, a5\n" \
         "lw t0, 48(a0)\n lw t1, 40(a0)\n lla ra, 11f\n lla s8, 8f\n add ra, ra, t0\n add s8, s8, t1\n" \
         "lhu a4, %[pixel_bytes](a7)\n lhu s10, %[row_bytes](a7)\n lbu s9, %[shift](a7)\n" \
         "lw s11, 44(a0)\n lw s6, 52(a0)\n lw s7, 56(a0)\n lw a5, 60(a0)\n lw t4, 64(a0)\n lw t5, 68(a0)\n" \
         ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n"  /* lp.endi 1 */ \
-        FBC_CHANNEL_1_CHANNEL(kind) "11:\n" FBC_CHANNEL_1_ENTRIES(kind) FBC_CHANNEL_1_LOOP(kind) \
+        FBC_CHANNEL_1_CHANNEL(kind) FBC_CHANNEL_1_FILL_##kind(11, 12, 12) "11:\n" FBC_CHANNEL_1_ENTRIES(kind) FBC_CHANNEL_1_LOOP(kind) \
             FBC_CHANNEL_1_LAST(kind) FBC_CHANNEL_1_EDGE FBC_CHANNEL_1_EDGE_LAST(kind) \
                 FBC_CHANNEL_1_EDGE_ENTRIES(kind) \
         "1: lw gp, 32(a0)\n lw tp, 36(a0)\n" \
         ".option pop" \
-        : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3), "+r"(a4), "+r"(a5), "+r"(a6), "+r"(a7) \
+        : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3), "+r"(a4), "+r"(a5), "+r"(a7) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
           [pixel_bytes] "i"(offsetof(fbc_conv_args, output_channels)), \
           [row_bytes] "i"(offsetof(fbc_conv_args, input_width)), \
@@ -222,24 +221,10 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
           [end] "i"(2 * (FBC_CHANNEL_1_HEAD(kind) + FBC_CHANNEL_1_ROUND(kind) - 2)), \
           [last] "i"(2 * (FBC_CHANNEL_1_HEAD(kind) + FBC_CHANNEL_1_ROUND(kind) + FBC_CHANNEL_1_TAIL(kind) - 3)) \
         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
-          "s10", "s11", "memory")
+          "s10", "s11", "a6", "memory")
 
-/* A band of the channels whose filters lie in front of `end`. */
-#define FBC_DEFINE_CHANNELS_1(is_signed, kind) \
-    static void fbc_channels_s1_##is_signed##_##kind(fbc_channel_run_1 *run, const fbc_scale *scales, \
-                                                    const uint8_t *input, uint8_t *output, const uint32_t *filters, \
-                                                    const int32_t *addends, const uint32_t *end, \
-                                                    const fbc_conv_args *args) { \
-        register fbc_channel_run_1 *a0 __asm__("a0") = run; \
-        register const fbc_scale *a1 __asm__("a1") = scales; \
-        register const uint8_t *a2 __asm__("a2") = input; \
-        register uint8_t *a3 __asm__("a3") = output; \
-        register const uint32_t *a4 __asm__("a4") = filters; \
-        register const int32_t *a5 __asm__("a5") = addends; \
-        register const uint32_t *a6 __asm__("a6") = end; \
-        register const fbc_conv_args *a7 __asm__("a7") = args; \
-        FBC_CHANNEL_1_ASM(is_signed, kind); \
-    }
+#define FBC_CHANNEL_1_REGISTER(name, type, value) register type name __asm__(#name) = (value)
+#define FBC_CHANNEL_1_RUN(is_signed, kind) FBC_CHANNEL_1_ASM(is_signed, kind)
 
 #else
 
@@ -260,10 +245,9 @@ FBC_INLINE int32_t fbc_window_sum(const uint8_t *middle, const uint32_t *filter,
 
 FBC_INLINE void fbc_channels_1_in_c(const fbc_channel_run_1 *run, const fbc_scale *scales, const uint8_t *input,
                                     uint8_t *output, const uint32_t *filters, const int32_t *addends,
-                                    const uint32_t *end, const fbc_conv_args *args, uint32_t is_signed,
-                                    uint32_t clamped) {
+                                    const fbc_conv_args *args, uint32_t is_signed, uint32_t clamped) {
     const uint32_t width = args->input_width, shift = args->requantization.shift;
-    for (; filters < end; filters += 3, scales++, addends++, output++, input += args->input_height * width) {
+    for (; filters < run->end; filters += 3, scales++, addends++, output++, input += args->input_height * width) {
         const uint8_t *middle = input + (1u - run->above) * width;
         uint8_t *pixel = output - args->output_channels; /* the first one of the strips inside is the second one */
         for (uint32_t row = 0; row < run->rows; row++, middle += width) {
@@ -278,25 +262,11 @@ FBC_INLINE void fbc_channels_1_in_c(const fbc_channel_run_1 *run, const fbc_scal
     }
 }
 
-#define FBC_DEFINE_CHANNELS_1(is_signed, kind) \
-    static void fbc_channels_s1_##is_signed##_##kind(fbc_channel_run_1 *run, const fbc_scale *scales, \
-                                                    const uint8_t *input, uint8_t *output, const uint32_t *filters, \
-                                                    const int32_t *addends, const uint32_t *end, \
-                                                    const fbc_conv_args *args) { \
-        fbc_channels_1_in_c(run, scales, input, output, filters, addends, end, args, is_signed, \
-                            FBC_CHANNEL_1_##kind); \
-    }
+#define FBC_CHANNEL_1_REGISTER(name, type, value) type name = (value)
+#define FBC_CHANNEL_1_RUN(is_signed, kind) \
+    fbc_channels_1_in_c(a0, a1, a2, a3, a4, a5, a7, is_signed, FBC_CHANNEL_1_##kind)
 
 #endif
-
-FBC_DEFINE_CHANNELS_1(0, PLAIN)
-FBC_DEFINE_CHANNELS_1(0, CLAMPED)
-FBC_DEFINE_CHANNELS_1(1, PLAIN)
-FBC_DEFINE_CHANNELS_1(1, CLAMPED)
-
-typedef void (*fbc_channels_1)(fbc_channel_run_1 *run, const fbc_scale *scales, const uint8_t *input, uint8_t *output,
-                               const uint32_t *filters, const int32_t *addends, const uint32_t *end,
-                               const fbc_conv_args *args);
 
 /* So many rows as rounds of the row loop, and the way into it: -1 past it and the row behind, 0 past it, else the rows
  * of the first round. */
@@ -312,77 +282,104 @@ FBC_INLINE fbc_row_loop_1 fbc_enter_rows_1(uint32_t rows) {
 }
 
 FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, const fbc_plane_band *band, fbc_channel_run_1 *run) {
-    const uint32_t width = args->input_width, pixel_bytes = args->output_channels, strips = (width - 1u) >> 1;
-    const uint32_t strips_bytes = (2u * strips + 1u) * pixel_bytes, rows_bytes = (band->rows - 1u) * width * pixel_bytes;
-    const uint32_t read = band->read * width;
+    const uint32_t width = args->input_width, pixel_bytes = args->output_channels, odd = width & 1u;
+    const uint32_t row_bytes = width * pixel_bytes, row_rest = row_bytes - pixel_bytes;
     /* The strip at the edges computes one row less, but no first one apart. */
     const fbc_row_loop_1 edge = fbc_enter_rows_1(band->rows - 1u - band->below);
-    const fbc_row_loop_1 inside = band->above ? edge : fbc_enter_rows_1(band->rows - band->below);
-    run->strips = strips;
-    run->edge_input = width - 2u - 2u * strips - width;
-    run->edge_output = 0u - strips_bytes;
-    run->edge_rounds = edge.rounds;
-    run->edge_entry = edge.way * FBC_CHANNEL_1_ENTER_EDGE;
-    run->edge_way = band->above ? run->edge_entry : FBC_CHANNEL_1_BEFORE_EDGE;
-    run->channel_input = (uint32_t)args->input_height * width + 2u - width - read;
-    run->channel_output = 2u * pixel_bytes + 1u - width * pixel_bytes - rows_bytes;
-    run->rounds = inside.rounds;
-    run->entry = band->above ? FBC_CHANNEL_1_FIRST + inside.way * FBC_CHANNEL_1_ENTER_FIRST
-                             : inside.way * FBC_CHANNEL_1_ENTER;
-    run->strip_input = 2u - read;
-    run->strip_output = pixel_bytes - rows_bytes;
-    run->row_rest = (width - 1u) * pixel_bytes;
-    run->mask = band->above ? 0xFFFF0000u : 0xFFFFFFFFu;
+    run->edge_rounds = run->rounds = edge.rounds;
+    run->edge_entry = run->edge_way = edge.way * FBC_CHANNEL_1_ENTER_EDGE;
+    run->entry = FBC_CHANNEL_1_FIRST + edge.way * FBC_CHANNEL_1_ENTER_FIRST;
+    run->mask = 0xFFFF0000u;
+    if (!FBC_USUALLY(band->above != 0u)) {
+        const fbc_row_loop_1 inside = fbc_enter_rows_1(band->rows - band->below);
+        run->rounds = inside.rounds;
+        run->entry = inside.way * FBC_CHANNEL_1_ENTER;
+        run->edge_way = FBC_CHANNEL_1_BEFORE_EDGE;
+        run->mask = 0xFFFFFFFFu;
+    }
     run->more = 1u - band->below;
     run->rows = band->rows;
     run->above = band->above;
+    run->strips = (width - 1u) >> 1;
+    run->row_rest = row_rest;
+    run->strip_input = 2u - band->read * width;
+    run->strip_output = pixel_bytes - (band->rows - 1u) * row_bytes;
+    run->edge_input = 0u - width - odd;
+    run->edge_output = 0u - row_rest - (odd ? pixel_bytes : 0u);
+    run->channel_input = (args->input_height - 1u) * width + run->strip_input;
+    run->channel_output = run->strip_output - row_rest + 1u;
 }
 
-/* Narrow weights are widened so many groups of four channels at once. */
+/* The filters of `count` channels from `channel` on. Narrow weights are widened; if there are more than that fills,
+ * `count` becomes less. */
 enum { FBC_WIDENED_GROUPS_1 = 4 };
 
-/* Channels [channel, channel + count) of a band. */
-FBC_INLINE void fbc_compute_channels_1(const fbc_conv_args *args, fbc_channels_1 function, uint32_t channel,
-                                       uint32_t count, const uint8_t *input, uint8_t *output, fbc_channel_run_1 *run) {
-    const uint32_t bits = args->weight_bits, end = channel + count;
-    const uint32_t plane_bytes = (uint32_t)args->input_height * args->input_width;
-    uint32_t widened[FBC_WIDENED_GROUPS_1 * FBC_FILTER_ROWS];
-    while (channel < end) {
-        const uint32_t group = channel & ~3u;
-        const uint32_t *filters = (const uint32_t *)args->weights + 3u * channel;
-        uint32_t part = end - channel;
-        if (bits != 8u) {
-            const uint32_t groups = (end - group + 3u) >> 2, most = group + 4u * FBC_WIDENED_GROUPS_1;
-            fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits,
-                              groups < FBC_WIDENED_GROUPS_1 ? groups : FBC_WIDENED_GROUPS_1, widened);
-            filters = widened + 3u * (channel - group);
-            part = most < end ? most - channel : part;
-        }
-        function(run, args->requantization.scale + channel, input + channel * plane_bytes,
-                 output + channel + args->output_channels, filters,
-                 (const int32_t *)args->requantization.addend + channel, filters + 3u * part, args);
-        channel += part;
+FBC_INLINE const uint32_t *fbc_filters_1(const fbc_conv_args *args, uint32_t channel, uint32_t *count,
+                                         uint32_t *widened) {
+    const uint32_t bits = args->weight_bits, inside = channel & 3u, most = 4u * FBC_WIDENED_GROUPS_1 - inside;
+    if (FBC_USUALLY(bits == 8u)) {
+        return (const uint32_t *)args->weights + 3u * channel;
     }
+    *count = *count < most ? *count : most;
+    fbc_widen_filters((const uint32_t *)args->weights + 3u * (channel - inside) * bits / 8u, bits,
+                      (inside + *count + 3u) >> 2, widened);
+    return widened + 3u * inside;
 }
 
-FBC_INLINE void fbc_depthwise_channels_1(const fbc_conv_args *args, const fbc_band_costs *costs) {
-    static const fbc_channels_1 functions[2][2] = {{fbc_channels_s1_0_PLAIN, fbc_channels_s1_0_CLAMPED},
-                                                   {fbc_channels_s1_1_PLAIN, fbc_channels_s1_1_CLAMPED}};
-    const uint32_t clamped = args->requantization.clamped != 0u;
-    const fbc_channels_1 function = functions[args->activation_signed != 0u][clamped];
-    fbc_band_units units = fbc_cut_units(args, costs, args->output_channels);
+/* `count` channels from `channel` on, a band of `rows` output rows from `row` on. */
+static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *args, uint32_t channel, uint32_t count,
+                                                         const uint32_t *filters, uint32_t row, uint32_t rows) {
+    const uint32_t width = args->input_width, pixel_bytes = args->output_channels;
+    const uint32_t is_signed = args->activation_signed, clamped = args->requantization.clamped;
+    const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_channel_run_1 first;
         uint32_t more[14];
     } room;
     fbc_channel_run_1 *run = (fbc_channel_run_1 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
+    fbc_begin_band_1(args, &band, run);
+    run->end = filters + 3u * count;
+    FBC_CHANNEL_1_REGISTER(a0, fbc_channel_run_1 *, run);
+    FBC_CHANNEL_1_REGISTER(a1, const fbc_scale *, args->requantization.scale + channel);
+    FBC_CHANNEL_1_REGISTER(a2, const uint8_t *,
+                           (const uint8_t *)args->input + (channel * args->input_height + band.first) * width);
+    FBC_CHANNEL_1_REGISTER(a3, uint8_t *, (uint8_t *)args->output + channel + (row * width + 1u) * pixel_bytes);
+    FBC_CHANNEL_1_REGISTER(a4, const uint32_t *, filters);
+    FBC_CHANNEL_1_REGISTER(a5, const int32_t *, (const int32_t *)args->requantization.addend + channel);
+    FBC_CHANNEL_1_REGISTER(a7, const fbc_conv_args *, args);
+    if (is_signed && clamped) {
+        FBC_CHANNEL_1_RUN(1, CLAMPED);
+    } else if (is_signed) {
+        FBC_CHANNEL_1_RUN(1, PLAIN);
+    } else if (clamped) {
+        FBC_CHANNEL_1_RUN(0, CLAMPED);
+    } else {
+        FBC_CHANNEL_1_RUN(0, PLAIN);
+    }
+}
+
+static __attribute__((noinline)) void fbc_run_units_1(const fbc_conv_args *args, const fbc_band_costs *costs) {
+    uint32_t widened[FBC_WIDENED_GROUPS_1 * FBC_FILTER_ROWS];
+    fbc_band_units units = fbc_cut_units(args, costs, args->output_channels);
     while (units.units.begin < units.units.end) {
         const fbc_unit_run part = fbc_take_units(args, &units);
-        fbc_begin_band_1(args, &part.band, run);
-        const uint8_t *input = (const uint8_t *)args->input + part.band.first * args->input_width;
-        uint8_t *output = (uint8_t *)args->output + part.row * args->output_width * args->output_channels;
-        fbc_compute_channels_1(args, function, part.channel, part.count, input, output, run);
+        uint32_t count = part.count;
+        const uint32_t *filters = fbc_filters_1(args, part.channel, &count, widened);
+        units.units.begin -= part.count - count;
+        fbc_run_channels_1(args, part.channel, count, filters, part.row, part.band.rows);
+    }
+}
+
+static __attribute__((noinline)) void fbc_depthwise_channels_1(const fbc_conv_args *args,
+                                                               const fbc_band_costs *costs) {
+    const uint32_t channels = args->output_channels;
+    if (FBC_USUALLY(fbc_cores_divide(channels) && args->weight_bits == 8u)) {
+        const fbc_range range = fbc_core_range(channels);
+        fbc_run_channels_1(args, range.begin, range.end - range.begin,
+                           (const uint32_t *)args->weights + 3u * range.begin, 0u, args->output_height);
+    } else {
+        fbc_run_units_1(args, costs);
     }
 }
 
