@@ -41,6 +41,9 @@ typedef struct {
     uint32_t row_rest;       /* 60: of the output, from a right output to the left one of the next row */
     uint32_t mask;           /* 64: of the first row of the strip at the edges: all ones, or its right half if `above` */
     uint32_t more;           /* 68: the last window's last row is not below the plane */
+    uint32_t turn;           /* 72: channels that come last, though they lie in front */
+    uint32_t channels;       /* 76 */
+    uint32_t planes_bytes;   /* 80: of so many channels */
     uint32_t rows;
     uint32_t above; /* the first window's first row is above the plane */
 } fbc_channel_run_1;
@@ -61,7 +64,7 @@ enum {
 
 #ifdef FBC_XPULPV2
 
-_Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has the offsets of members as numbers");
+_Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has the offsets of members as numbers");
 
 /* Registers: s0-s2 the left output's taps, s3-s5 the right one's; t0-t2 rows; t6 sum and value; a2 input, a3 output,
  * a4, a5 to the next output of a row and of the next one; s6, s7 to the next strip; a6 multiplier less 1, a7 addend, tp
@@ -149,7 +152,7 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
         FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t1", "t2", TO_2) \
             FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t0", "t1", FALL_TO_3)
 #define FBC_CHANNEL_1_EDGE_ENTRIES(kind) \
-    FBC_CHANNEL_1_FILL_##kind(4, 3, 4) FBC_CHANNEL_1_EDGE_ONLY(kind) \
+    FBC_CHANNEL_1_FILL_##kind(2, 3, 4) FBC_CHANNEL_1_EDGE_ONLY(kind) \
     "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_0) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
         FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", "t1", BACK_TO_1) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
             FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", "t0", BACK_TO_2) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
@@ -177,13 +180,19 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 72, "the assembler below has
     FBC_CHANNEL_1_LEFT_HALF("s2") FBC_CHANNEL_1_RIGHT_HALF("s3") FBC_CHANNEL_1_RIGHT_HALF("s4") \
         FBC_CHANNEL_1_RIGHT_HALF("s5") "lw t0, 4(a0)\n lw t1, 8(a0)\n li t6, 0\n not t5, t5\n add a2, a2, t0\n" \
                                        "add a3, a3, t1\n jr s8\n"
+/* Behind the last channel: to the first one, if the core did not begin there. */
+#define FBC_CHANNEL_1_TURN \
+    "lw t0, 72(a0)\n beqz t0, 1f\n lw t1, 76(a0)\n lw t2, 80(a0)\n sw zero, 72(a0)\n sub a2, a2, t2\n" \
+    "sub a3, a3, t1\n slli t1, t1, 2\n sub gp, gp, t1\n sub t3, t3, t1\n slli t1, t1, 1\n sub a1, a1, t1\n" \
+    "sub t3, t3, t1\n slli t1, t0, 3\n slli t0, t0, 2\n add t0, t0, t1\n add t0, t0, t3\n sw t0, 28(a0)\n" \
+    "j 9b\n"
 /* At the edges behind the row loop: the last left output, of a plane the last one but one, and the last outputs. */
 #define FBC_CHANNEL_1_EDGE_LAST(kind) \
     "5: bgtz t5, 6f\n" FBC_CHANNEL_1_LOAD("t2") FBC_CHANNEL_1_OF_3(kind, "t0", "t1", "t2", "s0", "s1", "s2", "a4") \
         "not t5, t5\n bnez t5, 3f\n" FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s3", "s4", "a5") \
             FBC_CHANNEL_1_DOT("first", "t1", "s0") FBC_CHANNEL_1_DOT("more", "t2", "s1") \
                 "7: lw t0, 24(a0)\n" FBC_CHANNEL_1_END(kind, "t0") \
-                    "2: lw t0, 20(a0)\n lw t1, 28(a0)\n add a2, a2, t0\n bne t3, t1, 9b\n j 1f\n" \
+                    "2: lw t0, 20(a0)\n lw t1, 28(a0)\n add a2, a2, t0\n bne t3, t1, 9b\n" FBC_CHANNEL_1_TURN \
                     "3: lw t0, 24(a0)\n sub a3, a3, a4\n add a3, a3, t0\n j 2b\n" \
                     "6: add a3, a3, s7\n sub a3, a3, a5\n j 4b\n"
 
@@ -247,6 +256,11 @@ FBC_INLINE void fbc_channels_1_in_c(const fbc_channel_run_1 *run, const fbc_scal
                                     uint8_t *output, const uint32_t *filters, const int32_t *addends,
                                     const fbc_conv_args *args, uint32_t is_signed, uint32_t clamped) {
     const uint32_t width = args->input_width, shift = args->requantization.shift;
+    filters -= 3u * run->turn;
+    scales -= run->turn;
+    addends -= run->turn;
+    output -= run->turn;
+    input -= run->turn * args->input_height * width;
     for (; filters < run->end; filters += 3, scales++, addends++, output++, input += args->input_height * width) {
         const uint8_t *middle = input + (1u - run->above) * width;
         uint8_t *pixel = output - args->output_channels; /* the first one of the strips inside is the second one */
@@ -326,6 +340,9 @@ FBC_INLINE const uint32_t *fbc_filters_1(const fbc_conv_args *args, uint32_t cha
     return widened + 3u * inside;
 }
 
+/* Outputs of so many channels lie in so many banks of L1 that each core can begin in one of its own. */
+enum { FBC_CHANNEL_1_TURNED = 16 };
+
 /* `count` channels from `channel` on, a band of `rows` output rows from `row` on. */
 static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *args, uint32_t channel, uint32_t count,
                                                          const uint32_t *filters, uint32_t row, uint32_t rows) {
@@ -339,7 +356,13 @@ static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *ar
     } room;
     fbc_channel_run_1 *run = (fbc_channel_run_1 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
     fbc_begin_band_1(args, &band, run);
+    const uint32_t turn = count >= FBC_CHANNEL_1_TURNED ? (fbc_core_id() & 7u) * count >> 3 : 0u;
+    run->turn = turn;
+    run->channels = count;
+    run->planes_bytes = count * args->input_height * width;
     run->end = filters + 3u * count;
+    filters += 3u * turn;
+    channel += turn;
     FBC_CHANNEL_1_REGISTER(a0, fbc_channel_run_1 *, run);
     FBC_CHANNEL_1_REGISTER(a1, const fbc_scale *, args->requantization.scale + channel);
     FBC_CHANNEL_1_REGISTER(a2, const uint8_t *,
