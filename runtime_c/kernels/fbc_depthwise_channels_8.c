@@ -70,7 +70,7 @@ FBC_INLINE void prepare_run(const fbc_conv_args *args, fbc_channel_run *run) {
 
 FBC_INLINE void begin_band(const fbc_plane_band *band, fbc_channel_run *run) {
     run->rounds = band->rounds;
-    run->entry = band->entry * FBC_CHANNEL_ENTRY_2;
+    run->entry = band->entry * FBC_CHANNEL_ENTRY;
     run->first_mask = band->above - 1u;
     run->first_step = band->above != 0u ? 0u : run->row_bytes;
     run->below = band->below;

@@ -39,11 +39,11 @@ typedef struct {
     uint32_t strip_input;    /* 52: bytes from behind the last row of a strip inside to the next one */
     uint32_t strip_output;   /* 56: bytes from the last output of a strip inside to the next one */
     uint32_t row_rest;       /* 60: of the output, from a right output to the left one of the next row */
-    uint32_t mask;           /* 64: of the first row of the strip at the edges: all ones, or its right half if `above` */
-    uint32_t more;           /* 68: the last window's last row is not below the plane */
-    uint32_t turn;           /* 72: channels that come last, though they lie in front */
-    uint32_t channels;       /* 76 */
-    uint32_t planes_bytes;   /* 80: of so many channels */
+    uint32_t mask;         /* 64: of the first row of the strip at the edges: all ones, or its right half if `above` */
+    uint32_t more;         /* 68: the last window's last row is not below the plane */
+    uint32_t turn;         /* 72: channels that come last, though they lie in front */
+    uint32_t channels;     /* 76 */
+    uint32_t planes_bytes; /* 80: of so many channels */
     uint32_t rows;
     uint32_t above; /* the first window's first row is above the plane */
 } fbc_channel_run_1;
@@ -71,12 +71,12 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
  * clamp, s9 shift; s10 from row to row; s11 rounds, ra way into the loop, s8 at the edges; t3 filters, a1 scales, gp
  * addends; t4 mask; t5 more, at the edges its complement; a0 the run. gp and tp are put back at the end; only a trap
  * could miss them. */
-#define FBC_CHANNEL_1_LOAD(word) ".insn r 0x0B, 7, 0x10, " word ", a2, s10\n"              /* p.lw, post-increment */
-#define FBC_CHANNEL_1_TAKE(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n"    /* p.lw, post-increment */
+#define FBC_CHANNEL_1_LOAD(word) ".insn r 0x0B, 7, 0x10, " word ", a2, s10\n"           /* p.lw, post-increment */
+#define FBC_CHANNEL_1_TAKE(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n" /* p.lw, post-increment */
 #define FBC_CHANNEL_1_TAKE_TWO(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 8\n"
-#define FBC_CHANNEL_1_STRIPS(count) ".insn i 0x7B, 2, x1, " count ", 0\n"                  /* lp.count 1 */
-#define FBC_CHANNEL_1_START ".insn i 0x7B, 0, x1, x0, 2\n" /* lp.starti 1: the next instruction */
-#define FBC_CHANNEL_1_COUNT(count) ".insn i 0x7B, 2, x0, " count ", 0\n"                   /* lp.count 0 */
+#define FBC_CHANNEL_1_STRIPS(count) ".insn i 0x7B, 2, x1, " count ", 0\n" /* lp.count 1 */
+#define FBC_CHANNEL_1_START ".insn i 0x7B, 0, x1, x0, 2\n"                /* lp.starti 1: the next instruction */
+#define FBC_CHANNEL_1_COUNT(count) ".insn i 0x7B, 2, x0, " count ", 0\n"  /* lp.count 0 */
 #define FBC_CHANNEL_1_LEFT_HALF(taps) ".insn r 0x33, 5, 0x08, " taps ", " taps ", x0\n"  /* p.exthz */
 #define FBC_CHANNEL_1_RIGHT_HALF(taps) ".insn r 0x33, 3, 0x6F, " taps ", " taps ", x0\n" /* p.bclr: 16 bits from 0 */
 #define FBC_CHANNEL_1_DOT(code, row, taps) ".insn r 0x57, 1, %[" code "], t6, " row ", " taps "\n"
@@ -137,8 +137,9 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
 /* At the edges the only row of a band above the plane's end. */
 #define FBC_CHANNEL_1_EDGE_ONLY(kind) \
     FBC_CHANNEL_1_LOAD("t0") \
-    FBC_CHANNEL_1_DOT("more", "t0", "s4") FBC_CHANNEL_1_END(kind, "a5") "not t5, t5\n and t0, t0, t4\n" \
-        FBC_CHANNEL_1_LOAD("t1") FBC_CHANNEL_1_DOT("first", "t0", "s0") \
+    FBC_CHANNEL_1_DOT("more", "t0", "s4") \
+    FBC_CHANNEL_1_END(kind, "a5") "not t5, t5\n and t0, t0, t4\n" FBC_CHANNEL_1_LOAD("t1") \
+        FBC_CHANNEL_1_DOT("first", "t0", "s0") \
             FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
 
 #define FBC_CHANNEL_1_ENTRIES(kind) \
@@ -152,24 +153,24 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
         FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t1", "t2", TO_2) \
             FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t0", "t1", FALL_TO_3)
 #define FBC_CHANNEL_1_EDGE_ENTRIES(kind) \
-    FBC_CHANNEL_1_FILL_##kind(2, 3, 4) FBC_CHANNEL_1_EDGE_ONLY(kind) \
-    "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_0) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
-        FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", "t1", BACK_TO_1) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
-            FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", "t0", BACK_TO_2) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
-                FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_3) FBC_CHANNEL_1_FILL_##kind(12, 13, 16) \
-    FBC_CHANNEL_1_LOAD("t0") FBC_CHANNEL_1_DOT("first", "t0", "s3") "lw t0, 16(a0)\n lla t1, 8b\n add t0, t0, t1\n jr t0\n"
+    FBC_CHANNEL_1_FILL_##kind(2, 3, 4) FBC_CHANNEL_1_EDGE_ONLY(kind) "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", \
+                                                                                                     "t2", BACK_TO_0) \
+        FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", "t1", BACK_TO_1) \
+            FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", "t0", BACK_TO_2) \
+                FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_3) \
+                    FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_LOAD("t0") \
+                        FBC_CHANNEL_1_DOT("first", "t0", "s3") "lw t0, 16(a0)\n lla t1, 8b\n add t0, t0, t1\n jr t0\n"
 
 #define FBC_CHANNEL_1_LOOP(kind) \
-    "81:\n" FBC_CHANNEL_1_STEP(kind, "t0", "t1", "t2") \
-    "82:\n" FBC_CHANNEL_1_STEP(kind, "t1", "t2", "t0") \
-    "83:\n" FBC_CHANNEL_1_STEP(kind, "t2", "t0", "t1")
+    "81:\n" FBC_CHANNEL_1_STEP(kind, "t0", "t1", "t2") "82:\n" FBC_CHANNEL_1_STEP( \
+        kind, "t1", "t2", "t0") "83:\n" FBC_CHANNEL_1_STEP(kind, "t2", "t0", "t1")
 
 #define FBC_CHANNEL_1_SCALES_PLAIN FBC_CHANNEL_1_TAKE_TWO("a6", "a1")
 #define FBC_CHANNEL_1_SCALES_CLAMPED FBC_CHANNEL_1_TAKE("a6", "a1") FBC_CHANNEL_1_TAKE("tp", "a1")
 #define FBC_CHANNEL_1_CHANNEL(kind) \
     "9: lw t0, 0(a0)\n" FBC_CHANNEL_1_TAKE("s0", "t3") FBC_CHANNEL_1_TAKE("s1", "t3") FBC_CHANNEL_1_TAKE("s2", "t3") \
-        FBC_CHANNEL_1_SCALES_##kind FBC_CHANNEL_1_TAKE("a7", "gp") \
-            "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n" FBC_CHANNEL_1_STRIPS("t0") "jr ra\n"
+        FBC_CHANNEL_1_SCALES_##kind FBC_CHANNEL_1_TAKE( \
+            "a7", "gp") "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n" FBC_CHANNEL_1_STRIPS("t0") "jr ra\n"
 /* Behind the row loop: the last row of a plane; of a band above it, all rows are done. */
 #define FBC_CHANNEL_1_LAST(kind) \
     "84: bnez t5, 5f\n" FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s0", "s1", "a4") \
@@ -177,7 +178,8 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
 #define FBC_CHANNEL_1_EDGE \
     FBC_CHANNEL_1_LEFT_HALF("s0") \
     FBC_CHANNEL_1_LEFT_HALF("s1") \
-    FBC_CHANNEL_1_LEFT_HALF("s2") FBC_CHANNEL_1_RIGHT_HALF("s3") FBC_CHANNEL_1_RIGHT_HALF("s4") \
+    FBC_CHANNEL_1_LEFT_HALF("s2") \
+    FBC_CHANNEL_1_RIGHT_HALF("s3") FBC_CHANNEL_1_RIGHT_HALF("s4") \
         FBC_CHANNEL_1_RIGHT_HALF("s5") "lw t0, 4(a0)\n lw t1, 8(a0)\n li t6, 0\n not t5, t5\n add a2, a2, t0\n" \
                                        "add a3, a3, t1\n jr s8\n"
 /* Behind the last channel: to the first one, if the core did not begin there. */
@@ -188,13 +190,14 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
     "j 9b\n"
 /* At the edges behind the row loop: the last left output, of a plane the last one but one, and the last outputs. */
 #define FBC_CHANNEL_1_EDGE_LAST(kind) \
-    "5: bgtz t5, 6f\n" FBC_CHANNEL_1_LOAD("t2") FBC_CHANNEL_1_OF_3(kind, "t0", "t1", "t2", "s0", "s1", "s2", "a4") \
-        "not t5, t5\n bnez t5, 3f\n" FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s3", "s4", "a5") \
-            FBC_CHANNEL_1_DOT("first", "t1", "s0") FBC_CHANNEL_1_DOT("more", "t2", "s1") \
-                "7: lw t0, 24(a0)\n" FBC_CHANNEL_1_END(kind, "t0") \
-                    "2: lw t0, 20(a0)\n lw t1, 28(a0)\n add a2, a2, t0\n bne t3, t1, 9b\n" FBC_CHANNEL_1_TURN \
-                    "3: lw t0, 24(a0)\n sub a3, a3, a4\n add a3, a3, t0\n j 2b\n" \
-                    "6: add a3, a3, s7\n sub a3, a3, a5\n j 4b\n"
+    "5: bgtz t5, 6f\n" FBC_CHANNEL_1_LOAD("t2") FBC_CHANNEL_1_OF_3( \
+        kind, "t0", "t1", "t2", "s0", "s1", "s2", \
+        "a4") "not t5, t5\n bnez t5, 3f\n" FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s3", "s4", "a5") \
+        FBC_CHANNEL_1_DOT("first", "t1", "s0") \
+            FBC_CHANNEL_1_DOT("more", "t2", "s1") "7: lw t0, 24(a0)\n" FBC_CHANNEL_1_END( \
+                kind, "t0") "2: lw t0, 20(a0)\n lw t1, 28(a0)\n add a2, a2, t0\n bne t3, t1, 9b\n" FBC_CHANNEL_1_TURN \
+                            "3: lw t0, 24(a0)\n sub a3, a3, a4\n add a3, a3, t0\n j 2b\n" \
+                            "6: add a3, a3, s7\n sub a3, a3, a5\n j 4b\n"
 
 /* Instructions. */
 #define FBC_CHANNEL_1_COMPUTED_PLAIN 7 /* of an output of three rows */
@@ -217,11 +220,10 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
         ".insn i 0x7B, 0, x0, x0, %[start]\n" /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"   /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n"  /* lp.endi 1 */ \
-        FBC_CHANNEL_1_CHANNEL(kind) FBC_CHANNEL_1_FILL_##kind(11, 12, 12) "11:\n" FBC_CHANNEL_1_ENTRIES(kind) FBC_CHANNEL_1_LOOP(kind) \
-            FBC_CHANNEL_1_LAST(kind) FBC_CHANNEL_1_EDGE FBC_CHANNEL_1_EDGE_LAST(kind) \
-                FBC_CHANNEL_1_EDGE_ENTRIES(kind) \
-        "1: lw gp, 32(a0)\n lw tp, 36(a0)\n" \
-        ".option pop" \
+        FBC_CHANNEL_1_CHANNEL(kind) FBC_CHANNEL_1_FILL_##kind(11, 12, 12) "11:\n" FBC_CHANNEL_1_ENTRIES(kind) \
+            FBC_CHANNEL_1_LOOP(kind) FBC_CHANNEL_1_LAST(kind) FBC_CHANNEL_1_EDGE FBC_CHANNEL_1_EDGE_LAST(kind) \
+                FBC_CHANNEL_1_EDGE_ENTRIES(kind) "1: lw gp, 32(a0)\n lw tp, 36(a0)\n" \
+                                                 ".option pop" \
         : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3), "+r"(a4), "+r"(a5), "+r"(a7) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
           [pixel_bytes] "i"(offsetof(fbc_conv_args, output_channels)), \
@@ -394,8 +396,7 @@ static __attribute__((noinline)) void fbc_run_units_1(const fbc_conv_args *args,
     }
 }
 
-static __attribute__((noinline)) void fbc_depthwise_channels_1(const fbc_conv_args *args,
-                                                               const fbc_band_costs *costs) {
+static __attribute__((noinline)) void fbc_depthwise_channels_1(const fbc_conv_args *args, const fbc_band_costs *costs) {
     const uint32_t channels = args->output_channels;
     if (FBC_USUALLY(fbc_cores_divide(channels) && args->weight_bits == 8u)) {
         const fbc_range range = fbc_core_range(channels);
