@@ -4,6 +4,7 @@
  *
  * The work is cut into units: a band of output rows of one channel. Each core takes a run of units. */
 #include "micro/fbc_depthwise_channels.h"
+#include "micro/fbc_depthwise_channels_1.h"
 #include "micro/fbc_depthwise_in_place.h"
 #include "micro/fbc_widen_filter_rows.h"
 
@@ -35,16 +36,6 @@ FBC_INLINE void add_phase(phase_end *end, const fbc_channel_run *run, uint32_t s
     end->output_column = output_column + 2u * strips;
 }
 
-/* Stride 1: two outputs at each edge, the rest inside; of an odd number of columns, the second is computed twice. */
-FBC_INLINE void prepare_phases_1(const fbc_conv_args *args, fbc_channel_run *run) {
-    const uint32_t width = args->input_width, inside = (width - 3u) >> 1, from = width - 2u - 2u * inside;
-    phase_end end = {run->phases, 0u, 0u};
-    add_phase(&end, run, 1u, 1u, 0u, 0u, FBC_TAPS_FROM_SECOND, FBC_TAPS_AT_0, 0u);
-    add_phase(&end, run, 1u, inside, from - 1u, from, FBC_TAPS_AT_0, FBC_TAPS_AT_1, 0u);
-    add_phase(&end, run, 1u, 1u, width - 4u, width - 2u, FBC_TAPS_AT_1, FBC_TAPS_AT_2, 0u);
-    end.next->strips = 0;
-}
-
 /* Rows so far apart lie in the same bank of L1. */
 enum { FBC_BANKS_BYTES = 64 };
 
@@ -74,28 +65,24 @@ FBC_INLINE void prepare_run(const fbc_conv_args *args, fbc_channel_run *run) {
     run->row_rest = (args->output_width - 1u) * run->pixel_bytes;
     run->shift = args->requantization.shift;
     run->row_bytes = args->input_width;
-    if (args->stride_width == 1u) {
-        prepare_phases_1(args, run);
-    } else {
-        prepare_phases_2(args, run);
-    }
+    prepare_phases_2(args, run);
 }
 
-FBC_INLINE void begin_band(const fbc_conv_args *args, const fbc_plane_band *band, fbc_channel_run *run) {
+FBC_INLINE void begin_band(const fbc_plane_band *band, fbc_channel_run *run) {
     run->rounds = band->rounds;
-    run->entry = band->entry * (args->stride_height == 1u ? FBC_CHANNEL_ENTRY_1 : FBC_CHANNEL_ENTRY_2);
+    run->entry = band->entry * FBC_CHANNEL_ENTRY;
     run->first_mask = band->above - 1u;
     run->first_step = band->above != 0u ? 0u : run->row_bytes;
     run->below = band->below;
-    run->input_next = 2u * args->stride_width - band->read * run->row_bytes;
+    run->input_next = 4u - band->read * run->row_bytes;
     run->output_next = 2u * run->pixel_bytes - band->rows * (run->pixel_bytes + run->row_rest);
     run->output_rows = band->rows;
 }
 
 typedef void (*channels_function)(fbc_channel_run *run);
 
-/* By sign of the activations, stride, whether sums are clamped. */
-typedef const channels_function channels_table[2][2][2];
+/* By sign of the activations, whether sums are clamped. */
+typedef const channels_function channels_table[2][2];
 
 enum { FBC_WIDENED_GROUPS = 4 };
 
@@ -124,9 +111,9 @@ FBC_INLINE void compute_channels(const fbc_conv_args *args, channels_function fu
     }
 }
 
-FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *table) {
+static __attribute__((noinline)) void depthwise_channels(const fbc_conv_args *args, channels_table *table) {
     const uint32_t clamped = args->requantization.clamped != 0u;
-    const channels_function function = (*table)[args->activation_signed != 0u][args->stride_height - 1u][clamped];
+    const channels_function function = (*table)[args->activation_signed != 0u][clamped];
     fbc_band_units units = fbc_cut_units(args, &band_costs, args->output_channels);
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
@@ -137,32 +124,25 @@ FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *ta
     prepare_run(args, run);
     while (units.units.begin < units.units.end) {
         const fbc_unit_run part = fbc_take_units(args, &units);
-        begin_band(args, &part.band, run);
+        begin_band(&part.band, run);
         const uint8_t *input = (const uint8_t *)args->input + part.band.first * run->row_bytes;
         uint8_t *output = (uint8_t *)args->output + part.row * (run->pixel_bytes + run->row_rest);
         compute_channels(args, function, part.channel, part.count, input, output, run);
     }
 }
 
-#define FBC_CHANNELS_STRIDES(is_signed, kind) \
-    FBC_DEFINE_CHANNELS(is_signed, 1, kind) \
-    FBC_DEFINE_CHANNELS(is_signed, 2, kind)
-#define FBC_CHANNELS_ALL \
-    FBC_CHANNELS_STRIDES(0, PLAIN) \
-    FBC_CHANNELS_STRIDES(0, CLAMPED) \
-    FBC_CHANNELS_STRIDES(1, PLAIN) \
-    FBC_CHANNELS_STRIDES(1, CLAMPED)
-#define FBC_CHANNELS_KINDS(is_signed, stride) \
-    {fbc_channels_##is_signed##_##stride##_PLAIN, fbc_channels_##is_signed##_##stride##_CLAMPED}
-#define FBC_CHANNELS_TABLE \
-    { \
-        {FBC_CHANNELS_KINDS(0, 1), FBC_CHANNELS_KINDS(0, 2)}, \
-        {FBC_CHANNELS_KINDS(1, 1), FBC_CHANNELS_KINDS(1, 2)}, \
-    }
-
-FBC_CHANNELS_ALL
+FBC_DEFINE_CHANNELS(0, PLAIN)
+FBC_DEFINE_CHANNELS(0, CLAMPED)
+FBC_DEFINE_CHANNELS(1, PLAIN)
+FBC_DEFINE_CHANNELS(1, CLAMPED)
 
 void fbc_depthwise_channels_8(void *arguments) {
-    static channels_table table = FBC_CHANNELS_TABLE;
-    depthwise_channels(arguments, &table);
+    static channels_table table = {{fbc_channels_0_PLAIN, fbc_channels_0_CLAMPED},
+                                   {fbc_channels_1_PLAIN, fbc_channels_1_CLAMPED}};
+    const fbc_conv_args *args = arguments;
+    if (args->stride_height == 1u) {
+        fbc_depthwise_channels_1(args, &band_costs);
+    } else {
+        depthwise_channels(args, &table);
+    }
 }

@@ -1,15 +1,14 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* The 3x3 depthwise convolution of one channel after the other, each read where it lies: in a plane without borders, a
- * byte an element, outputs of 8 bits.
+/* The 3x3 depthwise convolution, stride 2, of one channel after the other, each read where it lies: in a plane without
+ * borders, a byte an element, outputs of 8 bits.
  *
- * A channel is computed down strips of two output columns. With stride 1 one word of a row, four pixels, holds the
- * windows of both; with stride 2 each output has a word of its own. What lies beside the plane is not read: at the left
- * and the right edge other words hold the windows, and the taps lie at other places of them. So strips come in phases
- * with taps of their own: left edge, inside, right edge. Rows above and below are zeros: the first row is masked, the
- * last outputs leave out the third row.
+ * A channel is computed down strips of two output columns; each output has a word of a row, four pixels, of its own.
+ * What lies beside the plane is not read: at the left and the right edge other words hold the windows, and the taps lie
+ * at other places of them. So strips come in phases with taps of their own: left edge, inside, right edge. Rows above
+ * and below are zeros: the first row is masked, the last outputs leave out the third row.
  *
- * Three rows stay in registers; their roles rotate, so the row loop holds three steps (stride 2: two). It computes all
- * rows but the last. Where they are no multiple of the steps, it is entered at a later step. */
+ * Three rows stay in registers; their roles rotate, so the row loop holds two steps. It computes all rows but the last.
+ * Where they are no multiple of the steps, it is entered at a later step. */
 #ifndef FBC_DEPTHWISE_CHANNELS_H
 #define FBC_DEPTHWISE_CHANNELS_H
 
@@ -33,7 +32,7 @@ typedef struct {
     uint32_t output_step; /* likewise to that output */
     uint32_t left;        /* selector */
     uint32_t right;       /* selector */
-    uint32_t apart;       /* stride 2: bytes from the left output's word to that of the right one */
+    uint32_t apart;       /* bytes from the left output's word to that of the right one */
 } fbc_channel_phase;
 
 typedef struct {
@@ -60,19 +59,18 @@ typedef struct {
     uint32_t output_rows;                             /* as many as the rounds make */
 } fbc_channel_run;
 
-/* Rows of a round, by stride, and bytes of a way into the row loop. */
-enum { FBC_CHANNEL_STEPS_1 = 3, FBC_CHANNEL_STEPS_2 = 2, FBC_CHANNEL_ENTRY_1 = 6 * 4, FBC_CHANNEL_ENTRY_2 = 7 * 4 };
+/* Rows of a round, and bytes of a way into the row loop. */
+enum { FBC_CHANNEL_STEPS = 2, FBC_CHANNEL_ENTRY = 7 * 4 };
 
 #ifdef FBC_XPULPV2
 
 _Static_assert(sizeof(fbc_channel_phase) == 24, "the assembler below has the offsets of members as numbers");
 _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has the offsets of members as numbers");
 
-/* Registers: s0-s2 the left output's taps, s3-s5 the right one's; t0-t2 rows, with stride 2 s6-s8 those of the right
- * output, else s6, s7 to the next strip; t6 sum and value; a2 plane, a3 output, a4, a5 to the next output of a row and
- * of the next one; a6 multiplier less 1, a7 addend, tp clamp, s9 shift; s10 from row to row, t4 from the first one, t3
- * its mask; s11 rounds, ra way into the loop, t5 below; gp apart; a1 phase, a0 the run. gp and tp are put back at the
- * end; only a trap could miss them. */
+/* Registers: s0-s2 the left output's taps, s3-s5 the right one's; t0-t2 rows, s6-s8 those of the right output; t6 sum
+ * and value; a2 plane, a3 output, a4, a5 to the next output of a row and of the next one; a6 multiplier less 1, a7
+ * addend, tp clamp, s9 shift; s10 from row to row, t4 from the first one, t3 its mask; s11 rounds, ra way into the
+ * loop, t5 below; gp apart; a1 phase, a0 the run. gp and tp are put back at the end; only a trap could miss them. */
 #define FBC_CHANNEL_NEXT(word) ".insn r 0x0B, 7, 0x10, " word ", a2, s10\n"     /* p.lw, post-increment */
 #define FBC_CHANNEL_FIRST_ROW(word) ".insn r 0x0B, 7, 0x10, " word ", a2, t4\n" /* p.lw, post-increment */
 #define FBC_CHANNEL_APART(word) ".insn r 0x03, 7, 0x10, " word ", a2, gp\n"     /* p.lw */
@@ -96,11 +94,8 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
 #define FBC_CHANNEL_OUTPUT_SHORT(kind, a, b, u, v, step) \
     FBC_CHANNEL_DOT("first", a, u) FBC_CHANNEL_DOT("more", b, v) FBC_CHANNEL_##kind FBC_CHANNEL_STORE(step)
 
-/* One output row of a strip: a, b, c are its rows; with stride 2 x, y, z those of the right output. */
-#define FBC_CHANNEL_STEP_1(kind, a, b, c) \
-    FBC_CHANNEL_NEXT(c) \
-    FBC_CHANNEL_OUTPUT(kind, a, b, c, "s0", "s1", "s2", "a4") FBC_CHANNEL_OUTPUT(kind, a, b, c, "s3", "s4", "s5", "a5")
-#define FBC_CHANNEL_STEP_2(kind, a, b, c, x, y, z) \
+/* One output row of a strip: a, b, c are its rows, x, y, z those of the right output. */
+#define FBC_CHANNEL_STEP(kind, a, b, c, x, y, z) \
     FBC_CHANNEL_APART(y) \
     FBC_CHANNEL_NEXT(b) \
     FBC_CHANNEL_APART(z) \
@@ -109,41 +104,25 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
 
 /* Ways into the row loop, all but the last of equally many instructions: to the last row, to its steps from the last
  * one on. */
-#define FBC_CHANNEL_ENTER_1(a, b, more) \
-    FBC_CHANNEL_START FBC_CHANNEL_FIRST_ROW(a) FBC_CHANNEL_NEXT(b) FBC_CHANNEL_MASK(a) more
-#define FBC_CHANNEL_ENTER_2(a, x, more) \
+#define FBC_CHANNEL_ENTER(a, x, more) \
     FBC_CHANNEL_START FBC_CHANNEL_APART(x) FBC_CHANNEL_FIRST_ROW(a) FBC_CHANNEL_MASK(x) FBC_CHANNEL_MASK(a) more
-#define FBC_CHANNEL_ENTRIES_1 \
-    FBC_CHANNEL_ENTER_1("t0", "t1", "j 84f\n nop\n") \
-    FBC_CHANNEL_ENTER_1("t2", "t0", FBC_CHANNEL_COUNT "j 83f\n") \
-    FBC_CHANNEL_ENTER_1("t1", "t2", FBC_CHANNEL_COUNT "j 82f\n") \
-    FBC_CHANNEL_ENTER_1("t0", "t1", FBC_CHANNEL_COUNT)
-#define FBC_CHANNEL_ENTRIES_2 \
-    FBC_CHANNEL_ENTER_2("t0", "s6", "j 84f\n nop\n") \
-    FBC_CHANNEL_ENTER_2("t2", "s8", FBC_CHANNEL_COUNT "j 82f\n") \
-    FBC_CHANNEL_ENTER_2("t0", "s6", FBC_CHANNEL_COUNT)
-#define FBC_CHANNEL_LOOP_1(kind) \
-    FBC_CHANNEL_STEP_1(kind, "t0", "t1", "t2") \
-    "82:\n" FBC_CHANNEL_STEP_1(kind, "t1", "t2", "t0") "83:\n" FBC_CHANNEL_STEP_1(kind, "t2", "t0", "t1")
-#define FBC_CHANNEL_LOOP_2(kind) \
-    FBC_CHANNEL_STEP_2(kind, "t0", "t1", "t2", "s6", "s7", "s8") \
-    "82:\n" FBC_CHANNEL_STEP_2(kind, "t2", "t1", "t0", "s8", "s7", "s6")
+#define FBC_CHANNEL_ENTRIES \
+    FBC_CHANNEL_ENTER("t0", "s6", "j 84f\n nop\n") \
+    FBC_CHANNEL_ENTER("t2", "s8", FBC_CHANNEL_COUNT "j 82f\n") \
+    FBC_CHANNEL_ENTER("t0", "s6", FBC_CHANNEL_COUNT)
+#define FBC_CHANNEL_LOOP(kind) \
+    FBC_CHANNEL_STEP(kind, "t0", "t1", "t2", "s6", "s7", "s8") \
+    "82:\n" FBC_CHANNEL_STEP(kind, "t2", "t1", "t0", "s8", "s7", "s6")
 /* The last row, all of whose rows there are, or none below. */
-#define FBC_CHANNEL_LAST_1(kind) FBC_CHANNEL_STEP_1(kind, "t0", "t1", "t2")
-#define FBC_CHANNEL_LAST_2(kind) FBC_CHANNEL_STEP_2(kind, "t0", "t1", "t2", "s6", "s7", "s8")
-#define FBC_CHANNEL_LOWEST_1(kind) \
-    FBC_CHANNEL_OUTPUT_SHORT(kind, "t0", "t1", "s0", "s1", "a4") \
-    FBC_CHANNEL_OUTPUT_SHORT(kind, "t0", "t1", "s3", "s4", "a5")
-#define FBC_CHANNEL_LOWEST_2(kind) \
+#define FBC_CHANNEL_LAST(kind) FBC_CHANNEL_STEP(kind, "t0", "t1", "t2", "s6", "s7", "s8")
+#define FBC_CHANNEL_LOWEST(kind) \
     FBC_CHANNEL_APART("s7") \
     FBC_CHANNEL_NEXT("t1") \
     FBC_CHANNEL_OUTPUT_SHORT(kind, "t0", "t1", "s0", "s1", "a4") \
     FBC_CHANNEL_OUTPUT_SHORT(kind, "s6", "s7", "s3", "s4", "a5")
 
-#define FBC_CHANNEL_PREPARE_1 "lw s6, 64(a0)\n lw s7, 68(a0)\n"
-#define FBC_CHANNEL_PREPARE_2
-#define FBC_CHANNEL_NEXT_STRIP_1 "add a2, a2, s6\n add a3, a3, s7\n"
-#define FBC_CHANNEL_NEXT_STRIP_2 "lw t1, 64(a0)\n lw t2, 68(a0)\n add a2, a2, t1\n add a3, a3, t2\n"
+#define FBC_CHANNEL_PREPARE
+#define FBC_CHANNEL_NEXT_STRIP "lw t1, 64(a0)\n lw t2, 68(a0)\n add a2, a2, t1\n add a3, a3, t2\n"
 #define FBC_CHANNEL_NEXT_CHANNEL \
     "9: lw t1, 4(a0)\n lw t2, 8(a0)\n lw a2, 12(a0)\n lw a3, 16(a0)\n lw t0, 24(a0)\n addi a1, a0, " \
     "80\n" FBC_CHANNEL_POINTED("a6", "t1") FBC_CHANNEL_POINTED("tp", "t1") FBC_CHANNEL_POINTED( \
@@ -157,59 +136,50 @@ _Static_assert(offsetof(fbc_channel_run, phases) == 80, "the assembler below has
                 FBC_CHANNEL_PLACE("s0", "s0", "t1") FBC_CHANNEL_PLACE("s1", "s1", "t1") \
                     FBC_CHANNEL_PLACE("s2", "s2", "t1") ".insn i 0x7B, 2, x1, t6, 0\n jr ra\n" /* lp.count 1 */
 
-/* Behind the row loop. Strides have the usual last row of an even plane first: with stride 1, padding lies below it. */
-#define FBC_CHANNEL_END_1(kind) \
-    "84: beqz t5, 5f\n" FBC_CHANNEL_LOWEST_1(kind) "4:\n" FBC_CHANNEL_NEXT_STRIP_1 "j 8b\n" \
-                                                   "5:\n" FBC_CHANNEL_LAST_1(kind) "j 4b\n"
-#define FBC_CHANNEL_END_2(kind) \
-    "84: bnez t5, 5f\n" FBC_CHANNEL_LAST_2(kind) "4:\n" FBC_CHANNEL_NEXT_STRIP_2 "j 8b\n" \
-                                                 "5:\n" FBC_CHANNEL_LOWEST_2(kind) "j 4b\n"
+/* Behind the row loop. The usual last row of an even plane comes first. */
+#define FBC_CHANNEL_END(kind) \
+    "84: bnez t5, 5f\n" FBC_CHANNEL_LAST(kind) "4:\n" FBC_CHANNEL_NEXT_STRIP "j 8b\n" \
+                                               "5:\n" FBC_CHANNEL_LOWEST(kind) "j 4b\n"
 
 /* Instructions. */
 #define FBC_CHANNEL_COMPUTED_PLAIN 7 /* of an output */
 #define FBC_CHANNEL_COMPUTED_CLAMPED 8
-#define FBC_CHANNEL_LOADS_1 1 /* of a row */
-#define FBC_CHANNEL_LOADS_2 4
-#define FBC_CHANNEL_ENTERED_1 (3 * 6 + 5)
-#define FBC_CHANNEL_ENTERED_2 (2 * 7 + 6)
-#define FBC_CHANNEL_HEAD(stride) (3 + 15 + 21 + FBC_CHANNEL_ENTERED_##stride) /* from lp.starti 0 to the row loop */
-#define FBC_CHANNEL_ROW(stride, kind) (FBC_CHANNEL_LOADS_##stride + 2 * FBC_CHANNEL_COMPUTED_##kind)
-#define FBC_CHANNEL_ROUND(stride, kind) (FBC_CHANNEL_STEPS_##stride * FBC_CHANNEL_ROW(stride, kind))
-#define FBC_CHANNEL_NEXT_1 2
-#define FBC_CHANNEL_NEXT_2 4
-#define FBC_CHANNEL_LAST_ROW_1(kind) (2 * (FBC_CHANNEL_COMPUTED_##kind - 1))
-#define FBC_CHANNEL_LAST_ROW_2(kind) FBC_CHANNEL_ROW(2, kind)
-#define FBC_CHANNEL_TAIL(stride, kind) /* from the row loop to the end of the strip */ \
-    (1 + FBC_CHANNEL_LAST_ROW_##stride(kind) + FBC_CHANNEL_NEXT_##stride)
+#define FBC_CHANNEL_LOADS 4
+#define FBC_CHANNEL_ENTERED (2 * 7 + 6)
+#define FBC_CHANNEL_HEAD (3 + 15 + 21 + FBC_CHANNEL_ENTERED) /* from lp.starti 0 to the row loop */
+#define FBC_CHANNEL_ROW(kind) (FBC_CHANNEL_LOADS + 2 * FBC_CHANNEL_COMPUTED_##kind)
+#define FBC_CHANNEL_ROUND(kind) (FBC_CHANNEL_STEPS * FBC_CHANNEL_ROW(kind))
+#define FBC_CHANNEL_NEXT_COUNT 4
+#define FBC_CHANNEL_LAST_ROW(kind) FBC_CHANNEL_ROW(kind)
+#define FBC_CHANNEL_TAIL(kind) /* from the row loop to the end of the strip */ \
+    (1 + FBC_CHANNEL_LAST_ROW(kind) + FBC_CHANNEL_NEXT_COUNT)
 
-#define FBC_CHANNEL_ASM(is_signed, stride, kind) \
+#define FBC_CHANNEL_ASM(is_signed, kind) \
     __asm__ volatile( \
         ".balign 4\n .option push\n .option norvc\n .option norelax\n" \
         "sw gp, 72(a0)\n sw tp, 76(a0)\n lw t0, 48(a0)\n lla ra, 6f\n add ra, ra, t0\n" \
         "lw a4, 28(a0)\n lw a5, 32(a0)\n lw s9, 36(a0)\n lw s10, 40(a0)\n lw s11, 44(a0)\n" \
-        "lw t3, 52(a0)\n lw t4, 56(a0)\n lw t5, 60(a0)\n" FBC_CHANNEL_PREPARE_##stride \
+        "lw t3, 52(a0)\n lw t4, 56(a0)\n lw t5, 60(a0)\n" FBC_CHANNEL_PREPARE \
         ".insn i 0x7B, 0, x0, x0, %[start]\n"                         /* lp.starti 0 */ \
         ".insn i 0x7B, 1, x0, x0, %[end]\n"                           /* lp.endi 0 */ \
         ".insn i 0x7B, 1, x1, x0, %[last]\n" FBC_CHANNEL_NEXT_CHANNEL /* lp.endi 1 */ \
-        FBC_CHANNEL_NEXT_PHASE "6:\n" FBC_CHANNEL_ENTRIES_##stride FBC_CHANNEL_LOOP_##stride(kind) \
-            FBC_CHANNEL_END_##stride(kind) "7: lw t1, 20(a0)\n addi t0, t0, 12\n sw t0, 0(a0)\n addi t1, t1, -1\n" \
-                                           "sw t1, 20(a0)\n bnez t1, 9b\n" \
-                                           "lw gp, 72(a0)\n lw tp, 76(a0)\n" \
-                                           ".option pop" \
+        FBC_CHANNEL_NEXT_PHASE "6:\n" FBC_CHANNEL_ENTRIES FBC_CHANNEL_LOOP(kind) \
+            FBC_CHANNEL_END(kind) "7: lw t1, 20(a0)\n addi t0, t0, 12\n sw t0, 0(a0)\n addi t1, t1, -1\n" \
+                                  "sw t1, 20(a0)\n bnez t1, 9b\n" \
+                                  "lw gp, 72(a0)\n lw tp, 76(a0)\n" \
+                                  ".option pop" \
         : "+r"(block) \
         : [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-          [start] "i"(2 * FBC_CHANNEL_HEAD(stride)), \
-          [end] "i"(2 * (FBC_CHANNEL_HEAD(stride) + FBC_CHANNEL_ROUND(stride, kind) - 2)), \
-          [last] "i"( \
-              2 * (FBC_CHANNEL_HEAD(stride) + FBC_CHANNEL_ROUND(stride, kind) + FBC_CHANNEL_TAIL(stride, kind) - 3)) \
+          [start] "i"(2 * FBC_CHANNEL_HEAD), [end] "i"(2 * (FBC_CHANNEL_HEAD + FBC_CHANNEL_ROUND(kind) - 2)), \
+          [last] "i"(2 * (FBC_CHANNEL_HEAD + FBC_CHANNEL_ROUND(kind) + FBC_CHANNEL_TAIL(kind) - 3)) \
         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", \
           "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory")
 
 /* All strips of the channels. */
-#define FBC_DEFINE_CHANNELS(is_signed, stride, kind) \
-    static void fbc_channels_##is_signed##_##stride##_##kind(fbc_channel_run *run) { \
+#define FBC_DEFINE_CHANNELS(is_signed, kind) \
+    static void fbc_channels_##is_signed##_##kind(fbc_channel_run *run) { \
         register fbc_channel_run *block __asm__("a0") = run; \
-        FBC_CHANNEL_ASM(is_signed, stride, kind); \
+        FBC_CHANNEL_ASM(is_signed, kind); \
     }
 
 #else
@@ -233,21 +203,20 @@ FBC_INLINE uint8_t fbc_channel_output(const fbc_channel_run *run, const uint8_t 
 }
 
 FBC_INLINE void fbc_strip_of_channel(const fbc_channel_run *run, const fbc_channel_phase *phase, const uint8_t *input,
-                                     uint8_t *output, uint32_t is_signed, uint32_t stride, uint32_t clamped) {
-    const uint32_t apart = stride == 1u ? 0u : phase->apart;
+                                     uint8_t *output, uint32_t is_signed, uint32_t clamped) {
     uint32_t above = run->first_mask == 0u;
     for (uint32_t row = 1; row <= run->output_rows; row++) {
         const uint32_t rows = row == run->output_rows ? 3u - run->below : 3u;
         output[0] = fbc_channel_output(run, input, phase->left, above, rows, is_signed, clamped);
         output[run->pixel_bytes] =
-            fbc_channel_output(run, input + apart, phase->right, above, rows, is_signed, clamped);
-        input += (stride - above) * run->row_bytes;
+            fbc_channel_output(run, input + phase->apart, phase->right, above, rows, is_signed, clamped);
+        input += (2u - above) * run->row_bytes;
         output += run->pixel_bytes + run->row_rest;
         above = 0;
     }
 }
 
-FBC_INLINE void fbc_channels_in_c(fbc_channel_run *run, uint32_t is_signed, uint32_t stride, uint32_t clamped) {
+FBC_INLINE void fbc_channels_in_c(fbc_channel_run *run, uint32_t is_signed, uint32_t clamped) {
     for (; run->channels > 0u; run->channels--) {
         const uint8_t *input = run->plane;
         uint8_t *output = run->output;
@@ -255,8 +224,8 @@ FBC_INLINE void fbc_channels_in_c(fbc_channel_run *run, uint32_t is_signed, uint
             input += (int32_t)phase->input_step;
             output += (int32_t)phase->output_step;
             for (uint32_t strip = 0; strip < phase->strips; strip++) {
-                fbc_strip_of_channel(run, phase, input, output, is_signed, stride, clamped);
-                input += 2u * stride;
+                fbc_strip_of_channel(run, phase, input, output, is_signed, clamped);
+                input += 4u;
                 output += 2u * run->pixel_bytes;
             }
         }
@@ -268,9 +237,9 @@ FBC_INLINE void fbc_channels_in_c(fbc_channel_run *run, uint32_t is_signed, uint
     }
 }
 
-#define FBC_DEFINE_CHANNELS(is_signed, stride, kind) \
-    static void fbc_channels_##is_signed##_##stride##_##kind(fbc_channel_run *run) { \
-        fbc_channels_in_c(run, is_signed, stride, FBC_CHANNEL_##kind); \
+#define FBC_DEFINE_CHANNELS(is_signed, kind) \
+    static void fbc_channels_##is_signed##_##kind(fbc_channel_run *run) { \
+        fbc_channels_in_c(run, is_signed, FBC_CHANNEL_##kind); \
     }
 
 #endif
