@@ -15,7 +15,11 @@ import numpy.typing as npt
 from fbcompile.errors import InternalError
 from fbcompile.lowering.kernels import ROW_TAPS, BlockedKernel, Kernel, dense_input_channels, lane_bytes
 from fbcompile.lowering.network import IntArray, Requantization, Tensor, WeightedLayer
-from fbcompile.lowering.requantization_form import RequantizationForm, fold_requantization
+from fbcompile.lowering.requantization_form import (
+    RequantizationForm,
+    fold_requantization,
+    with_thresholds,
+)
 
 IntegerArray: TypeAlias = npt.NDArray[np.integer]
 
@@ -207,6 +211,8 @@ def pack_parameters(layer: WeightedLayer, kernel: Kernel) -> tuple[bytes, bytes]
     channels, form, given, folded = layer.output.channels, kernel.form(layer), layer.requantization, None
     if form == RequantizationForm.LESS_ONE:
         given = dataclasses.replace(given, multiplier=given.multiplier - 1)
+    if form == RequantizationForm.THRESHOLDS:
+        given = with_thresholds(given, channels)
     if form == RequantizationForm.FOLDED:
         folded = fold_requantization(given, layer.output.bits)
     if folded is None:

@@ -15,6 +15,9 @@ clamp.
 *For planes*: less one, with a shift of 16, because kernels that read planes of 4 or 2 bits in place have no
 register left for another one.
 
+*Thresholds*: less one for planes of 2 bits, with what the sum of a channel must exceed for an output of 1, 2
+and 3 beside it. Sums of nine products of 2 bits are within int8, so that comparing four at once is faster.
+
 *Short*: the same numbers, but acc and m fit int16, so that one instruction multiplies, adds and shifts.
 Blocked convolutions take it for outputs below 8 bits; faster still if what is clipped fits int8.
 
@@ -56,6 +59,7 @@ class RequantizationForm(enum.IntEnum):
     FOLDED = 2
     SHORT = 3
     SHORT_BYTES = 4
+    THRESHOLDS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +125,22 @@ def short_form(layer: WeightedLayer) -> RequantizationForm:
     values = [(end * given.multiplier + given.addend) >> given.shift for end in ends]
     fits = given.low == 0 and _within(_INT8, *values)
     return RequantizationForm.SHORT_BYTES if fits else RequantizationForm.SHORT
+
+
+def with_thresholds(given: Requantization, channels: int) -> Requantization:
+    """In the form with thresholds: those of four channels are bytes of the clamps of the first three of them.
+
+    Args:
+        given: Without a clamp or negative multipliers, to all outputs of 2 bits.
+        channels: A multiple of four.
+    """
+    multiplier, addend = (np.broadcast_to(values, (channels,)) for values in (given.multiplier, given.addend))
+    before = (np.arange(1, 4)[:, None] << given.shift) - 1 - addend
+    constant = np.where(before < 0, *_INT8)
+    thresholds = np.where(multiplier > 0, before // np.maximum(multiplier, 1), constant).clip(*_INT8)
+    words = np.zeros((channels // 4, 4), "<i4")
+    words[:, :3] = thresholds.astype("<i1").reshape(3, -1, 4).transpose(1, 0, 2).copy().view("<i4")[:, :, 0]
+    return dataclasses.replace(given, multiplier=multiplier - 1, clamp=words.reshape(-1).astype(np.int64))
 
 
 def is_short(given: Requantization, acc_low: IntArray, acc_high: IntArray) -> bool:

@@ -21,6 +21,9 @@
  * behind it. `clamp` is the bound; addend is int32[][2], offset and addend. Outputs of 8 bits: shift is 24. Narrower
  * ones: shift is 18, bound and multiplier are below 2^16, and the addend is 0.
  *
+ * Thresholds: less one, outputs of 2 bits, acc within int8. The clamps of the first three of four channels hold what
+ * acc must exceed for an output of at least 1, 2 and 3: a byte per channel.
+ *
  * Short: the same numbers, but acc and multiplier are within int16, shift is 15, not wide, no clamp. Short to bytes:
  * and low is 0, and what is clipped is within int8.
  *
@@ -37,7 +40,8 @@ typedef enum {
     FBC_FORM_LESS_ONE,
     FBC_FORM_FOLDED,
     FBC_FORM_SHORT,
-    FBC_FORM_SHORT_BYTES
+    FBC_FORM_SHORT_BYTES,
+    FBC_FORM_THRESHOLDS
 } fbc_requantization_form;
 
 /* Of one output channel. The clamp changes no output, but keeps the product in int32; unused if wide or not clamped.
@@ -196,11 +200,12 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
- * at most one row above and below (common/fbc_in_place.h). Up to 3 bytes behind the input are read and not used.
+ * at most one row above and below (common/fbc_in_place.h). One byte in front of the input and up to 3 behind it are read
+ * and not used.
  *
- * Less one, clipped to all unsigned outputs. fbc_depthwise_channels_8: activations and outputs of 8 bits. The others:
- * activations, weights and outputs of 4, or 2, bits, shift 16 and no clamp; weights "plane_rows": rows of three taps
- * and a zero one after the other. */
+ * Less one (2 bits: thresholds), clipped to all unsigned outputs. fbc_depthwise_channels_8: activations and outputs of
+ * 8 bits. The others: activations, weights and outputs of 4, or 2, bits, shift 16 and no clamp; weights "plane_rows":
+ * rows of three taps and a zero one after the other. */
 void fbc_depthwise_channels_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_pairs_4(void *args);
 void fbc_depthwise_pairs_2(void *args);

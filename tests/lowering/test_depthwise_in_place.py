@@ -105,7 +105,15 @@ def test_forms(lowering):
     target = lowering.target(isa="xpulpnn")
     for bits in (8, 4, 2):
         layer = for_planes(depthwise(lowering, bits))
-        assert choose_kernel(layer, target).form(layer) == RequantizationForm.LESS_ONE
+        wanted = RequantizationForm.THRESHOLDS if bits == 2 else RequantizationForm.LESS_ONE
+        assert choose_kernel(layer, target).form(layer) == wanted
+
+
+def test_thresholds_need_outputs_that_rise_with_sums(lowering):
+    layer = for_planes(depthwise(lowering, 2))
+    falling = dataclasses.replace(layer.requantization, multiplier=-layer.requantization.multiplier)
+    with pytest.raises(UnsupportedModelError):
+        choose_kernel(dataclasses.replace(layer, requantization=falling), lowering.target(isa="xpulpnn"))
 
 
 def test_in_place_spares_scratch_and_cycles(lowering):

@@ -19,6 +19,7 @@ from fbcompile.lowering.requantization_form import (
     fold_requantization,
     preferred_form,
     short_form,
+    with_thresholds,
 )
 from fbcompile.passes.requantization import choose_requantization
 
@@ -96,6 +97,26 @@ def test_factors_of_16_bits_are_found_where_they_are_preferred(bits: int, reach:
     assert folded is not None
     every = np.arange(-reach, reach + 1)[None].repeat(2, axis=0)
     np.testing.assert_array_equal(folded.apply(every, 0), own_numbers(found, every))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32))
+def test_thresholds_are_exceeded_by_what_reaches_an_output(seed: int):
+    """Channels that cannot vary or are saturated included; four of them share words."""
+    rng = np.random.default_rng(seed)
+    multiplier = rng.integers(0, [1, 10, 40_000, 1 << 25], (3, 4), endpoint=True).reshape(-1)
+    addend = rng.integers(-1, 2, (3, 4)).reshape(-1) * (rng.integers(0, 4, 12) << PLANE_SHIFT)
+    addend += rng.integers(-1, rng.choice([1, 40_000, 1 << 28]), 12, endpoint=True)
+    found = Requantization(multiplier, addend, PLANE_SHIFT, 0, 3)
+    packed = with_thresholds(found, 12)
+    np.testing.assert_array_equal(packed.multiplier, multiplier - 1)
+    assert packed.clamp is not None
+    words = packed.clamp.reshape(3, 4)
+    thresholds = words.astype("<i4").view(np.int8).reshape(3, 4, 4)  # group, level, channel
+    assert not words[:, 3].any()
+    acc = np.arange(-9 * 3 * 2, 9 * 2 * 2 + 1)
+    exceeded = (acc > thresholds[:, :3, :, None]).sum(1).reshape(12, -1)
+    np.testing.assert_array_equal(exceeded, own_numbers(found, acc[None]))
 
 
 def test_a_clamped_layer_of_8_bits_is_folded_and_others_are_not():

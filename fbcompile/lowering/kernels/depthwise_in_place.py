@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from fbcompile.lowering.kernels.candidate import (
     SIMD,
     Candidate,
@@ -25,53 +27,61 @@ from fbcompile.lowering.requantization_form import PLANE_SHIFT, RequantizationFo
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InPlaceKernel(Kernel):
-    """A 3x3 depthwise convolution down strips of two columns of one channel, or of a pair of channels.
+    """A 3x3 depthwise convolution down strips of two columns of one channel, or of some channels.
 
-    Strips come in phases: those inside, and those at each edge with a column of padding.
+    Strips come in phases: those inside, and those at each edge with a column of padding. Pairs of costs are
+    by stride.
 
     Attributes:
         channels_at_once: Channels of a strip.
         channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
         band_costs: How it weighs numbers of bands.
-        banded: More cycles per call, if there are several bands.
+        call: Cycles per call.
+        banded: More of them, if bands are weighed, because the cores cannot share the channels evenly.
         unit: Cycles per strip's channels and band.
         phase: Cycles per phase of strips in them.
         strip: Cycles per strip.
-        output: Cycles per output element, by stride.
+        output: Cycles per output element.
         clamped: More per output element, if sums are clamped.
         narrow: More per call, if weights are narrower than activations.
         taps: Likewise per strip's channels and band.
     """
 
-    channels_at_once: int
+    channels_at_once: tuple[int, int]
     channels_of_unit: int
-    band_costs: BandCosts
-    banded: float
-    unit: float
-    phase: float
-    strip: float
+    band_costs: tuple[BandCosts, BandCosts]
+    call: tuple[float, float]
+    banded: tuple[float, float]
+    unit: tuple[float, float]
+    phase: tuple[float, float]
+    strip: tuple[float, float]
     output: tuple[float, float]
     clamped: float = 0.0
     narrow: float = 0.0
     taps: float = 0.0
 
     def form(self, layer: Layer) -> RequantizationForm:
-        """It multiplies in place."""
-        return RequantizationForm.LESS_ONE
+        """It multiplies in place, or compares."""
+        narrowest = self.output_widths == (2,)
+        return RequantizationForm.THRESHOLDS if narrowest else RequantizationForm.LESS_ONE
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         layer = weighted(layer)
+        stride = layer.shape.stride_width - 1
         units, bands, rows = tile.output_channels // self.channels_of_unit, 1, tile.output_height
-        if units % cores != 0:
-            bands, rows, _ = self.band_costs.cut(units, 1, tile.output_width, rows, cores)
+        banded, at_once = units % cores != 0, self.channels_at_once[stride]
+        if banded:
+            bands, rows, _ = self.band_costs[stride].cut(units, 1, tile.output_width, rows, cores)
         strips, phases = self._strips(layer)
         clamped = self.clamped if layer.requantization.clamp is not None else 0.0
-        per_row = 2 * self.channels_at_once * (self.output[layer.shape.stride_width - 1] + clamped)
+        per_row = 2 * at_once * (self.output[stride] + clamped)
         narrower = layer.weight_bits < layer.inputs[0].bits
-        work = self.unit + phases * self.phase + strips * (self.strip + rows * per_row) + self.taps * narrower
-        slowest = -(-units * bands // cores) * self.channels_of_unit // self.channels_at_once
-        return self.cost.call + self.banded * (bands > 1) + self.narrow * narrower + slowest * work
+        work = self.unit[stride] + phases * self.phase[stride] + self.taps * narrower
+        work += strips * (self.strip[stride] + rows * per_row)
+        slowest = -(-units * bands // cores) * self.channels_of_unit // at_once
+        call = self.call[stride] + self.banded[stride] * banded + self.narrow * narrower
+        return call + slowest * work
 
     def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
         """Strips of a row, and how many phases they are."""
@@ -118,6 +128,10 @@ def _shifts_by_an_immediate(layer: Layer) -> bool:
     return bounds and given.shift == PLANE_SHIFT and given.clamp is None
 
 
+def _rises(layer: Layer) -> bool:
+    return not np.any(weighted(layer).requantization.multiplier < 0)
+
+
 _PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
 
 
@@ -127,19 +141,20 @@ _CHANNELS_8 = InPlaceKernel(
     "filter_rows",
     4,
     "kernels/fbc_depthwise_channels_8.c",
-    Cost(700, 0, 0, 0),
+    Cost(0, 0, 0, 0),
     takes_channel_first=True,
     whole_rows=True,
     activation_widths=(8,),
     output_widths=(8,),
     wide=False,
-    channels_at_once=1,
+    channels_at_once=(1, 1),
     channels_of_unit=1,
-    band_costs=BandCosts(kernel=3, pixel=8, column=7, unit=100),
-    banded=600,
-    unit=60,
-    phase=11,
-    strip=13,
+    band_costs=(BandCosts(kernel=3, pixel=8, column=7, unit=100),) * 2,
+    call=(700, 700),
+    banded=(600, 600),
+    unit=(60, 60),
+    phase=(11, 11),
+    strip=(13, 13),
     output=(7.9, 10.7),
     clamped=1.17,
     narrow=75,
@@ -153,14 +168,18 @@ _PAIRS_4 = dataclasses.replace(
     activation_widths=(4,),
     weight_widths=(4,),
     output_widths=(4,),
-    channels_at_once=2,
+    channels_at_once=(2, 2),
     channels_of_unit=4,
-    band_costs=BandCosts(kernel=3, pixel=33, column=37, unit=700),
-    banded=525,
-    unit=0,
-    phase=117,
-    strip=44,
-    output=(7.9, 8.9),
+    band_costs=(
+        BandCosts(kernel=3, pixel=33, column=11, unit=330),
+        BandCosts(kernel=3, pixel=33, column=37, unit=700),
+    ),
+    call=(300, 700),
+    banded=(1080, 525),
+    unit=(141, 0),
+    phase=(0, 117),
+    strip=(11.4, 44),
+    output=(7.19, 8.9),
     clamped=0.0,
     narrow=0.0,
     taps=0.0,
@@ -172,17 +191,22 @@ _PAIRS_2 = dataclasses.replace(
     activation_widths=(2,),
     weight_widths=(2,),
     output_widths=(2,),
-    cost=Cost(1430, 0, 0, 0),
-    banded=1300,
-    unit=0,
-    phase=127,
-    strip=38,
-    output=(8.95, 9.5),
+    channels_at_once=(4, 2),
+    band_costs=(
+        BandCosts(kernel=3, pixel=33, column=22, unit=560),
+        BandCosts(kernel=3, pixel=33, column=37, unit=700),
+    ),
+    call=(290, 1430),
+    banded=(1020, 1300),
+    unit=(315, 0),
+    phase=(0, 127),
+    strip=(28, 38),
+    output=(4.6, 9.5),
 )
 
 CANDIDATES = (
     Candidate(_CHANNELS_8, SIMD, (*_PREDICATES, _clips_to_all_bytes)),
     Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate)),
-    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate)),
+    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate, _rises)),
 )
 """In order of preference."""
