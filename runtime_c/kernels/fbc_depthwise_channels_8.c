@@ -4,6 +4,7 @@
  *
  * The work is cut into units: a band of output rows of one channel. Each core takes a run of units. */
 #include "micro/fbc_depthwise_channels.h"
+#include "micro/fbc_depthwise_channels_2.h"
 #include "micro/fbc_depthwise_in_place.h"
 #include "micro/fbc_widen_filter_rows.h"
 
@@ -45,28 +46,6 @@ FBC_INLINE void prepare_phases_1(const fbc_conv_args *args, fbc_channel_run *run
     end.next->strips = 0;
 }
 
-/* Rows so far apart lie in the same bank of L1. */
-enum { FBC_BANKS_BYTES = 64 };
-
-/* Stride 2: two outputs at an edge with a column of padding have one word; the rest inside, one of them twice if need
- * be. The cores go down their strips in step, and read more than a bank can serve: where all rows lie in one bank, they
- * begin at strips of their own. */
-FBC_INLINE void prepare_phases_2(const fbc_conv_args *args, fbc_channel_run *run) {
-    const uint32_t width = args->input_width, outputs = args->output_width, before = args->pad_left;
-    const uint32_t behind = (uint32_t)fbc_window_behind(outputs, 2u, before, width);
-    const uint32_t edges = 2u * before + 2u * behind, inside = outputs > edges ? (outputs - edges + 1u) >> 1 : 0u;
-    const uint32_t from = before != 0u ? outputs - 2u * behind - 2u * inside : 0u;
-    const uint32_t taps = before != 0u ? FBC_TAPS_AT_1 : FBC_TAPS_AT_0;
-    const uint32_t turn = width % FBC_BANKS_BYTES == 0u ? (fbc_core_id() & 7u) * inside >> 3 : 0u;
-    const uint32_t input = 2u * (from - before);
-    phase_end end = {run->phases, 0u, 0u};
-    add_phase(&end, run, 2u, inside - turn, input + 4u * turn, from + 2u * turn, taps, taps, 2u);
-    add_phase(&end, run, 2u, behind, width - 4u, outputs - 2u, FBC_TAPS_AT_0, FBC_TAPS_AT_2, 0u);
-    add_phase(&end, run, 2u, before, 0u, 0u, FBC_TAPS_FROM_SECOND, FBC_TAPS_AT_1, 0u);
-    add_phase(&end, run, 2u, turn, input, from, taps, taps, 2u);
-    end.next->strips = 0;
-}
-
 /* What does not depend on channels and bands. */
 FBC_INLINE void prepare_run(const fbc_conv_args *args, fbc_channel_run *run) {
     run->plane_bytes = (uint32_t)args->input_height * args->input_width;
@@ -74,11 +53,7 @@ FBC_INLINE void prepare_run(const fbc_conv_args *args, fbc_channel_run *run) {
     run->row_rest = (args->output_width - 1u) * run->pixel_bytes;
     run->shift = args->requantization.shift;
     run->row_bytes = args->input_width;
-    if (args->stride_width == 1u) {
-        prepare_phases_1(args, run);
-    } else {
-        prepare_phases_2(args, run);
-    }
+    prepare_phases_1(args, run);
 }
 
 FBC_INLINE void begin_band(const fbc_conv_args *args, const fbc_plane_band *band, fbc_channel_run *run) {
@@ -95,7 +70,7 @@ FBC_INLINE void begin_band(const fbc_conv_args *args, const fbc_plane_band *band
 typedef void (*channels_function)(fbc_channel_run *run);
 
 /* By sign of the activations, stride, whether sums are clamped. */
-typedef const channels_function channels_table[2][2][2];
+typedef const channels_function channels_table[2][1][2];
 
 enum { FBC_WIDENED_GROUPS = 4 };
 
@@ -124,9 +99,25 @@ FBC_INLINE void compute_channels(const fbc_conv_args *args, channels_function fu
     }
 }
 
-FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *table) {
+#define FBC_CHANNELS_ALL \
+    FBC_DEFINE_CHANNELS(0, 1, PLAIN) \
+    FBC_DEFINE_CHANNELS(0, 1, CLAMPED) \
+    FBC_DEFINE_CHANNELS(1, 1, PLAIN) \
+    FBC_DEFINE_CHANNELS(1, 1, CLAMPED)
+#define FBC_CHANNELS_KINDS(is_signed, stride) \
+    {fbc_channels_##is_signed##_##stride##_PLAIN, fbc_channels_##is_signed##_##stride##_CLAMPED}
+#define FBC_CHANNELS_TABLE \
+    { \
+        {FBC_CHANNELS_KINDS(0, 1)}, \
+        {FBC_CHANNELS_KINDS(1, 1)}, \
+    }
+
+FBC_CHANNELS_ALL
+
+static __attribute__((noinline)) void fbc_depthwise_channels_1(const fbc_conv_args *args) {
+    static channels_table table = FBC_CHANNELS_TABLE;
     const uint32_t clamped = args->requantization.clamped != 0u;
-    const channels_function function = (*table)[args->activation_signed != 0u][args->stride_height - 1u][clamped];
+    const channels_function function = table[args->activation_signed != 0u][0][clamped];
     fbc_band_units units = fbc_cut_units(args, &band_costs, args->output_channels);
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
@@ -144,25 +135,11 @@ FBC_INLINE void depthwise_channels(const fbc_conv_args *args, channels_table *ta
     }
 }
 
-#define FBC_CHANNELS_STRIDES(is_signed, kind) \
-    FBC_DEFINE_CHANNELS(is_signed, 1, kind) \
-    FBC_DEFINE_CHANNELS(is_signed, 2, kind)
-#define FBC_CHANNELS_ALL \
-    FBC_CHANNELS_STRIDES(0, PLAIN) \
-    FBC_CHANNELS_STRIDES(0, CLAMPED) \
-    FBC_CHANNELS_STRIDES(1, PLAIN) \
-    FBC_CHANNELS_STRIDES(1, CLAMPED)
-#define FBC_CHANNELS_KINDS(is_signed, stride) \
-    {fbc_channels_##is_signed##_##stride##_PLAIN, fbc_channels_##is_signed##_##stride##_CLAMPED}
-#define FBC_CHANNELS_TABLE \
-    { \
-        {FBC_CHANNELS_KINDS(0, 1), FBC_CHANNELS_KINDS(0, 2)}, \
-        {FBC_CHANNELS_KINDS(1, 1), FBC_CHANNELS_KINDS(1, 2)}, \
-    }
-
-FBC_CHANNELS_ALL
-
 void fbc_depthwise_channels_8(void *arguments) {
-    static channels_table table = FBC_CHANNELS_TABLE;
-    depthwise_channels(arguments, &table);
+    const fbc_conv_args *args = arguments;
+    if (args->stride_height == 1u) {
+        fbc_depthwise_channels_1(args);
+    } else {
+        fbc_depthwise_channels_2(args);
+    }
 }
