@@ -339,16 +339,10 @@ FBC_INLINE uint32_t fbc_later_strips_2(const fbc_conv_args *args, uint32_t strip
     return args->input_width % FBC_BANKS_BYTES_2 == 0u ? (fbc_core_id() & 7u) * strips >> 3 : 0u;
 }
 
-static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_args *args) {
-    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
-    struct {
-        fbc_channel_run_2 first;
-        uint32_t more[14];
-    } room;
-    fbc_channel_run_2 *run = (fbc_channel_run_2 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    const uint32_t strips = (args->output_width + 1u) >> 1, later = fbc_later_strips_2(args, strips);
+/* Several bands or passes. */
+static __attribute__((noinline)) void fbc_compute_bands_2(const fbc_conv_args *args, fbc_band_units units,
+                                                          uint32_t strips, uint32_t later, fbc_channel_run_2 *run) {
     const uint32_t both = args->input_width & 1u, backwards = args->pad_left == 0u; /* both: columns of padding */
-    fbc_band_units units = fbc_cut_units(args, &fbc_channels_2_costs, args->output_channels);
     while (units.units.begin < units.units.end) {
         const fbc_unit_run part = fbc_take_units(args, &units);
         run->strips = strips - later;
@@ -357,6 +351,24 @@ static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_ar
             run->strips = later;
             fbc_compute_pass_2(args, part.channel, part.count, part.row, part.band.rows, backwards | both, 0u, run);
         }
+    }
+}
+
+static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_args *args) {
+    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
+    struct {
+        fbc_channel_run_2 first;
+        uint32_t more[14];
+    } room;
+    fbc_channel_run_2 *run = (fbc_channel_run_2 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
+    const uint32_t strips = (args->output_width + 1u) >> 1, later = fbc_later_strips_2(args, strips);
+    const fbc_band_units units = fbc_cut_units(args, &fbc_channels_2_costs, args->output_channels);
+    const uint32_t channel = units.units.begin, count = units.units.end - channel, rows = args->output_height;
+    if (later != 0u || units.band_rows != rows) {
+        fbc_compute_bands_2(args, units, strips, later, run);
+    } else if (count > 0u) {
+        run->strips = strips;
+        fbc_compute_pass_2(args, channel, count, 0u, rows, args->pad_left == 0u, 0u, run);
     }
 }
 
