@@ -263,11 +263,70 @@ static const fbc_channels_2_function fbc_channels_2_table[2][2][2] = {FBC_CHANNE
 /* A unit costs about ten cycles per output, three per column, and what it costs by itself. */
 static const fbc_band_costs fbc_channels_2_costs = {.kernel = 3, .pixel = 10, .column = 3, .unit = 60};
 
+enum { FBC_BANKS_BYTES_2 = 64 }; /* so far apart lie bytes in the same bank of L1 */
+
+/* The cores go down their strips in step. Where all rows, or every other one, begin in one bank, that could not serve
+ * all of them, so they begin at strips of their own. Returns how many strips of its first channel a core leaves for
+ * the end. */
+FBC_INLINE uint32_t fbc_turn_2(uint32_t width, uint32_t strips) {
+    return width % (FBC_BANKS_BYTES_2 / 2) == 0u ? (fbc_core_id() & 7u) * strips >> 3 : 0u;
+}
+
+static __attribute__((noinline)) void fbc_compute_turned_2(fbc_channels_2_function function, uint32_t turn,
+                                                           fbc_channel_run_2 *run) {
+    const uint32_t *const filters = run->filters, *const end = run->filters_end;
+    const uint32_t strips = run->strips, edge_taps = run->edge_taps;
+    const fbc_scale *scales = run->scales;
+    const int32_t *addends = run->addends;
+    const uint8_t *input = run->input;
+    uint8_t *output = run->output;
+    run->filters_end = filters + 3;
+    run->strips = strips - turn;
+    run->edge_taps = run->taps;
+    run->input = input + 2 * (int32_t)turn * run->apart;
+    run->output = output + 2 * (int32_t)turn * run->output_apart;
+    function(run);
+    run->strips = strips;
+    run->edge_taps = edge_taps;
+    if (filters + 3 < end) {
+        run->filters = filters + 3;
+        run->filters_end = end;
+        function(run);
+    }
+    const fbc_scale *const next_scales = run->scales;
+    const int32_t *const next_addends = run->addends;
+    const uint8_t *const next_input = run->input;
+    uint8_t *const next_output = run->output;
+    run->filters = filters;
+    run->filters_end = filters + 3;
+    run->strips = turn;
+    run->scales = scales;
+    run->addends = addends;
+    run->input = input;
+    run->output = output;
+    function(run);
+    run->strips = strips;
+    run->scales = next_scales;
+    run->addends = next_addends;
+    run->input = next_input;
+    run->output = next_output;
+}
+
+/* Leaves the run at the channels behind. */
+FBC_INLINE void fbc_compute_channels_2(fbc_channels_2_function function, uint32_t turn, fbc_channel_run_2 *run) {
+    if (turn != 0u) {
+        fbc_compute_turned_2(function, turn, run);
+    } else {
+        function(run);
+    }
+}
+
 enum { FBC_WIDENED_GROUPS_2 = 4 };
 
 /* Narrow weights are widened some groups of four channels at once. */
 static __attribute__((noinline)) void fbc_compute_widened_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
-                                                            fbc_channels_2_function function, fbc_channel_run_2 *run) {
+                                                            fbc_channels_2_function function, uint32_t turn,
+                                                            fbc_channel_run_2 *run) {
     const uint32_t bits = args->weight_bits, end = channel + count;
     uint32_t widened[FBC_WIDENED_GROUPS_2 * FBC_FILTER_ROWS];
     while (channel < end) {
@@ -277,24 +336,23 @@ static __attribute__((noinline)) void fbc_compute_widened_2(const fbc_conv_args 
                           widened);
         run->filters = widened + 3u * (channel - group);
         run->filters_end = widened + 3u * (next - group);
-        function(run);
+        fbc_compute_channels_2(function, turn, run);
         channel = next;
     }
 }
 
-/* The run's strips, from the one `first` on, counted from the left edge or backwards from the right one, of channels
+/* As many strips as the run says, from the left edge or backwards from the right one, of channels
  * [channel, channel + count) of output rows [row, row + rows). */
 static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
                                                          uint32_t row, uint32_t rows, uint32_t backwards,
-                                                         uint32_t first, fbc_channel_run_2 *run) {
+                                                         fbc_channel_run_2 *run) {
     const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
     const uint32_t left = args->pad_left, row_bytes = args->input_width, columns = args->output_width;
     const int32_t pixel = args->output_channels, output_row = (int32_t)columns * pixel;
     const int32_t apart = backwards ? -2 : 2, output_apart = backwards ? -pixel : pixel;
-    const uint32_t column = backwards ? columns - 1u - 2u * first : 2u * first, looped = rows - band.below;
-    const uint32_t edge = first != 0u ? 0u : 3u << 8u * (backwards ? 2u + left : 1u);
+    const uint32_t column = backwards ? columns - 1u : 0u, looped = rows - band.below;
     run->taps = left ? FBC_TAPS_2_PADDED : FBC_TAPS_2_UNPADDED;
-    run->edge_taps = run->taps | edge;
+    run->edge_taps = run->taps | 3u << 8u * (backwards ? 2u + left : 1u);
     run->overlap = row_bytes & 1u ? 0u : columns & 1u;
     run->apart = apart;
     run->output_apart = output_apart;
@@ -318,38 +376,27 @@ static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *ar
     run->output = (uint8_t *)args->output + row * (uint32_t)output_row + column * (uint32_t)pixel + channel;
     const uint32_t is_signed = args->activation_signed != 0u, clamped = args->requantization.clamped != 0u;
     const fbc_channels_2_function function = fbc_channels_2_table[is_signed][clamped][band.below];
+    const uint32_t turn = fbc_turn_2(row_bytes, run->strips);
     if (args->weight_bits != 8u) {
-        fbc_compute_widened_2(args, channel, count, function, run);
+        fbc_compute_widened_2(args, channel, count, function, turn, run);
         return;
     }
     run->filters = (const uint32_t *)args->weights + 3u * channel;
     run->filters_end = run->filters + 3u * count;
-    function(run);
+    fbc_compute_channels_2(function, turn, run);
 }
 
-enum { FBC_BANKS_BYTES_2 = 64 }; /* rows so far apart lie in the same bank of L1 */
-
-/* The strips of a row that a second pass computes: that at the right edge, if there is one at the left edge too; or,
- * where all rows lie in one bank, those in front of the one that the core begins with, because the cores go down their
- * strips in step, and would read more than the bank can serve. */
-FBC_INLINE uint32_t fbc_later_strips_2(const fbc_conv_args *args, uint32_t strips) {
-    if ((args->input_width & 1u) != 0u) {
-        return 1;
-    }
-    return args->input_width % FBC_BANKS_BYTES_2 == 0u ? (fbc_core_id() & 7u) * strips >> 3 : 0u;
-}
-
-/* Several bands or passes. */
+/* Several bands, or columns of padding on both sides: the strip at the right edge is a second pass. */
 static __attribute__((noinline)) void fbc_compute_bands_2(const fbc_conv_args *args, fbc_band_units units,
-                                                          uint32_t strips, uint32_t later, fbc_channel_run_2 *run) {
-    const uint32_t both = args->input_width & 1u, backwards = args->pad_left == 0u; /* both: columns of padding */
+                                                          uint32_t strips, fbc_channel_run_2 *run) {
+    const uint32_t both = args->input_width & 1u, backwards = args->pad_left == 0u;
     while (units.units.begin < units.units.end) {
         const fbc_unit_run part = fbc_take_units(args, &units);
-        run->strips = strips - later;
-        fbc_compute_pass_2(args, part.channel, part.count, part.row, part.band.rows, backwards, both ? 0u : later, run);
-        if (later != 0u) {
-            run->strips = later;
-            fbc_compute_pass_2(args, part.channel, part.count, part.row, part.band.rows, backwards | both, 0u, run);
+        run->strips = strips - both;
+        fbc_compute_pass_2(args, part.channel, part.count, part.row, part.band.rows, backwards, run);
+        if (both != 0u) {
+            run->strips = 1;
+            fbc_compute_pass_2(args, part.channel, part.count, part.row, part.band.rows, 1u, run);
         }
     }
 }
@@ -361,14 +408,14 @@ static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_ar
         uint32_t more[14];
     } room;
     fbc_channel_run_2 *run = (fbc_channel_run_2 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    const uint32_t strips = (args->output_width + 1u) >> 1, later = fbc_later_strips_2(args, strips);
+    const uint32_t strips = (args->output_width + 1u) >> 1, rows = args->output_height;
     const fbc_band_units units = fbc_cut_units(args, &fbc_channels_2_costs, args->output_channels);
-    const uint32_t channel = units.units.begin, count = units.units.end - channel, rows = args->output_height;
-    if (later != 0u || units.band_rows != rows) {
-        fbc_compute_bands_2(args, units, strips, later, run);
+    const uint32_t channel = units.units.begin, count = units.units.end - channel;
+    if ((args->input_width & 1u) != 0u || units.band_rows != rows) {
+        fbc_compute_bands_2(args, units, strips, run);
     } else if (count > 0u) {
         run->strips = strips;
-        fbc_compute_pass_2(args, channel, count, 0u, rows, args->pad_left == 0u, 0u, run);
+        fbc_compute_pass_2(args, channel, count, 0u, rows, args->pad_left == 0u, run);
     }
 }
 
