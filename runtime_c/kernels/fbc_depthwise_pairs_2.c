@@ -2,11 +2,17 @@
 /* Depthwise convolution 3x3 of channel-first activations, weights and outputs of 2 bits: four channels are a byte,
  * whose halves two runs write. */
 #include "micro/fbc_depthwise_by_pairs.h"
+#include "micro/fbc_depthwise_pairs_stride_2.h"
 
 FBC_PAIR_KINDS(2, 2L)
 FBC_PAIR_KINDS(2, 2H)
 
 void fbc_depthwise_pairs_2(void *arguments) {
+    const fbc_conv_args *args = arguments;
+    if (args->stride_width == 2u) {
+        fbc_depthwise_stride_2(args, 2u);
+        return;
+    }
     static fbc_pairs_table table = FBC_PAIR_TABLE(2, 2L, 2H);
     fbc_depthwise_by_pairs(arguments, 2u, &table);
 }

@@ -1,0 +1,413 @@
+/* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
+/* Depthwise convolution 3x3, stride 2, of channel-first activations of 4 or 2 bits to outputs of as many, without
+ * scratch: one pair of channels after the other, each read where it lies; requantization less one, by a shift of 16,
+ * clipped to all outputs.
+ *
+ * A pair is computed down strips of two output columns, whose windows are five columns of the plane. Rows are whole
+ * bytes, so that exactly one side of a plane has a column of padding: the first strip is the one there, the others
+ * follow away from it. Of its two outputs a strip computes the outer one, nearer to that side, first. Strips are a
+ * whole number of bytes apart, so that a word of a row (of 2 bits: a half of one) that begins where the first strip's
+ * does has the windows at the same lanes in all strips; only the first strip leaves out one tap of the outer outputs.
+ * What of a word lies beside its row meets zeros. An odd column of outputs is computed twice.
+ *
+ * Words of 2 bits hold two rows, so that two dot products are a window: one of the lower two rows, and one of the
+ * upper row, which is the last row of the step before.
+ *
+ * The work is cut into units: a band of output rows of four channels. Each core takes a run of units. */
+#ifndef FBC_DEPTHWISE_PAIRS_STRIDE_2_H
+#define FBC_DEPTHWISE_PAIRS_STRIDE_2_H
+
+#include "common/fbc_requantize.h"
+#include "micro/fbc_depthwise_in_place.h"
+
+enum { FBC_STRIDE_2_SHIFT = 16 };
+
+/* The assembler knows the offsets of the members. */
+typedef struct {
+    const uint8_t *filters;  /* 0: of the next pair: three rows of three taps and a zero of each channel */
+    const fbc_scale *scales; /* 4: less one */
+    const int32_t *addends;  /* 8 */
+    uint32_t left;           /* 12: strips of the pair behind the running ones, by the assembler */
+    uint32_t pairs;          /* 16: at least 1 */
+    uint32_t inner_up;       /* 20: bits by which filter rows are shifted for inner outputs */
+    uint32_t turn;           /* 24: and then turned right for outer ones */
+    uint32_t edge_mask;      /* 28: without the tap beside the plane */
+    uint32_t more_strips;    /* 32: behind the first one */
+    uint32_t way;            /* 36: address of the way into the row loop, by the assembler */
+    uint32_t rounds;         /* 40: of the row loop, of two rows, the first of which may be shorter */
+    uint32_t below;          /* 44: the last window's last row is below the plane */
+    int32_t strip_input;     /* 48: bytes from behind a strip's last row to the next strip */
+    int32_t strip_output;    /* 52: likewise of the output */
+    int32_t again_input;     /* 56: more from the first strip to the second: an output back if they are odd */
+    int32_t again_output;    /* 60 */
+    int32_t pair_input;      /* 64: more from the last strip to the next pair */
+    int32_t pair_output;     /* 68 */
+    const uint8_t *plane;    /* 72: of the first channel, the first row that is read */
+    uint8_t *output;         /* 76: of the first strip's first row */
+    uint32_t plane_bytes;    /* 80: from channel to channel */
+    uint32_t row_bytes;      /* 84: of a plane */
+    int32_t to_inner;        /* 88: bytes from an outer to an inner output */
+    int32_t to_outer;        /* 92: from there to the next row's outer one */
+    int32_t begin;           /* 96: bytes from a plane's row to the first strip's word */
+    uint32_t entry;          /* 100: bytes to the way into the row loop */
+    uint32_t saved[3];       /* 104: registers, by the assembler */
+    int32_t step;            /* from a strip's words to those of the next one */
+    uint32_t line;           /* bytes of a row of the output */
+    uint32_t first_output;   /* from its begin to the outer output of the first strip */
+    uint32_t above;          /* the first window's first row is above the plane */
+    uint32_t output_rows;
+} fbc_stride_2_run;
+
+/* Bytes of a way into the row loop. */
+enum { FBC_STRIDE_2_WAY = 6 * 4, FBC_STRIDE_2_WAY_INSIDE_4 = 6 * 4, FBC_STRIDE_2_WAY_INSIDE_2 = 8 * 4 };
+
+/* How two values of a pixel are stored: into a byte, its lower half, or its upper half, the lower being there. */
+typedef enum { FBC_STRIDE_2_BYTE, FBC_STRIDE_2_LOWER, FBC_STRIDE_2_UPPER } fbc_stride_2_store;
+
+#ifdef FBC_XPULPNN
+
+_Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below has the offsets of members as numbers");
+
+/* Registers: s0-s2 taps of the outer output of the first channel, s3-s5 of the inner one, s6-s8 and s9-s11 of the
+ * second channel; t0-t2 and t3-t5 their rows; t6, a1 sums and values; a2, ra planes, a0 from row to row; a3 output, a4,
+ * a5 to the inner output and to the next row; a6, a7 multipliers less 1, gp, tp addends; sp the run. gp, tp and sp are
+ * put back at the end; only a trap could miss them.
+ *
+ * Of 2 bits: s0, s3, s6, s9 taps of the lower rows, s1, s4, s7, s10 of the upper row; t0, t2 and t3, t5 the rows of a
+ * step and of the one before; s2 the lower half of a byte. */
+#define FBC_STRIDE_2_LOAD_4(word, pointer) ".insn r 0x0B, 7, 0x10, " word ", " pointer ", a0\n" /* p.lw */
+#define FBC_STRIDE_2_LOAD_2(word, pointer) ".insn r 0x0B, 7, 0x28, " word ", " pointer ", a0\n" /* p.lhu */
+#define FBC_STRIDE_2_ROW(bits, first, second) \
+    FBC_STRIDE_2_LOAD_##bits(first, "a2") FBC_STRIDE_2_LOAD_##bits(second, "ra")
+#define FBC_STRIDE_2_PACK(to, upper, lower) ".insn r 0x57, 0, 0x68, " to ", " upper ", " lower "\n" /* pv.pack.h */
+#define FBC_STRIDE_2_FIRST(sum, row, taps) ".insn r 0x57, 2, %[first], " sum ", " row ", " taps "\n"
+#define FBC_STRIDE_2_MORE(sum, row, taps) ".insn r 0x57, 2, %[more], " sum ", " row ", " taps "\n"
+/* p.mac in place, p.addN: the sum shifted by an immediate, p.clipu with one. */
+#define FBC_STRIDE_2_SCALE(sum, less_one, addend) \
+    ".insn r 0x33, 0, 0x21, " sum ", " sum ", " less_one "\n" \
+    ".insn r 0x5B, 2, %[shift], " sum ", " sum ", " addend "\n" \
+    ".insn r 0x33, 2, 0x0A, " sum ", " sum ", x%[clip]\n"
+#define FBC_STRIDE_2_INSERT(code, word, part, position) ".insn r 0x33, 2, " code ", " word ", " part ", " position "\n"
+#define FBC_STRIDE_2_STORE(word, step) ".insn r 0x2B, 4, 0, " step ", a3, " word "\n" /* p.sb */
+#define FBC_STRIDE_2_BEGIN_BYTE
+#define FBC_STRIDE_2_BEGIN_LOWER
+#define FBC_STRIDE_2_BEGIN_UPPER "lbu s2, 0(a3)\n"
+#define FBC_STRIDE_2_END_BYTE(step) FBC_STRIDE_2_INSERT("0x63", "t6", "a1", "x4") FBC_STRIDE_2_STORE("t6", step)
+#define FBC_STRIDE_2_END_LOWER(step) FBC_STRIDE_2_INSERT("0x61", "t6", "a1", "x2") FBC_STRIDE_2_STORE("t6", step)
+#define FBC_STRIDE_2_END_UPPER(step) \
+    FBC_STRIDE_2_INSERT("0x61", "s2", "t6", "x4") \
+    FBC_STRIDE_2_INSERT("0x61", "s2", "a1", "x6") FBC_STRIDE_2_STORE("s2", step)
+
+/* A window of rows a, b, c and the taps u, v, w; of the first two of them, the last being below the plane. Of 2 bits, b
+ * and c are packed into c, and u and v are the taps of b and c, and of a. */
+#define FBC_STRIDE_2_WINDOW_4(sum, a, b, c, u, v, w) \
+    FBC_STRIDE_2_FIRST(sum, a, u) FBC_STRIDE_2_MORE(sum, b, v) FBC_STRIDE_2_MORE(sum, c, w)
+#define FBC_STRIDE_2_LOWEST_WINDOW_4(sum, a, b, c, u, v, w) FBC_STRIDE_2_FIRST(sum, a, u) FBC_STRIDE_2_MORE(sum, b, v)
+#define FBC_STRIDE_2_WINDOW_2(sum, a, b, c, u, v, w) FBC_STRIDE_2_FIRST(sum, a, v) FBC_STRIDE_2_MORE(sum, c, u)
+#define FBC_STRIDE_2_LOWEST_WINDOW_2(sum, a, b, c, u, v, w) FBC_STRIDE_2_FIRST(sum, a, v) FBC_STRIDE_2_MORE(sum, b, u)
+#define FBC_STRIDE_2_OUTPUT(window, store, a, b, c, d, e, f, u, v, w, x, y, z, step) \
+    FBC_STRIDE_2_BEGIN_##store window("t6", a, b, c, u, v, w) FBC_STRIDE_2_SCALE("t6", "a6", "gp") \
+        window("a1", d, e, f, x, y, z) FBC_STRIDE_2_SCALE("a1", "a7", "tp") FBC_STRIDE_2_END_##store(step)
+#define FBC_STRIDE_2_OUTPUTS(window, store, a, b, c, d, e, f) \
+    FBC_STRIDE_2_OUTPUT(window, store, a, b, c, d, e, f, "s0", "s1", "s2", "s6", "s7", "s8", "a4") \
+    FBC_STRIDE_2_OUTPUT(window, store, a, b, c, d, e, f, "s3", "s4", "s5", "s9", "s10", "s11", "a5")
+#define FBC_STRIDE_2_ROWS_4(b, c, e, f) FBC_STRIDE_2_ROW(4, b, e) FBC_STRIDE_2_ROW(4, c, f)
+#define FBC_STRIDE_2_ROWS_2(b, c, e, f) \
+    FBC_STRIDE_2_ROW(2, b, e) \
+    FBC_STRIDE_2_ROW(2, c, f) FBC_STRIDE_2_PACK(c, c, b) FBC_STRIDE_2_PACK(f, f, e)
+/* One output row of a strip. */
+#define FBC_STRIDE_2_STEP(bits, store, a, b, c, d, e, f) \
+    FBC_STRIDE_2_ROWS_##bits(b, c, e, f) FBC_STRIDE_2_OUTPUTS(FBC_STRIDE_2_WINDOW_##bits, store, a, b, c, d, e, f)
+
+/* Ways into the row loop: with the row above the first output, or without one; past it, to its second row or its
+ * first one. */
+#define FBC_STRIDE_2_ABOVE(bits, first, second) "mv " first ", zero\n mv " second ", zero\n"
+#define FBC_STRIDE_2_INSIDE_4(bits, first, second) FBC_STRIDE_2_ROW(bits, first, second)
+#define FBC_STRIDE_2_INSIDE_2(bits, first, second) \
+    FBC_STRIDE_2_ROW(bits, first, second) "slli " first ", " first ", 16\n slli " second ", " second ", 16\n"
+#define FBC_STRIDE_2_ENTER(bits, begin, first, second, to) \
+    ".insn i 0x7B, 0, x1, x0, 2\n" /* lp.starti 1: the next instruction */ \
+    "lw t6, 40(sp)\n" begin(bits, first, second) ".insn i 0x7B, 2, x0, t6, 0\n j " to "\n" /* lp.count 0 */
+#define FBC_STRIDE_2_WAYS(bits, begin) \
+    FBC_STRIDE_2_ENTER(bits, begin, "t0", "t3", "83f") \
+    FBC_STRIDE_2_ENTER(bits, begin, "t2", "t5", "82f") FBC_STRIDE_2_ENTER(bits, begin, "t0", "t3", "81f")
+
+/* Taps of a pair in place for inner outputs, from the filter at t0, shifted by t3; for outer ones, turned by t4. */
+#define FBC_STRIDE_2_ALL_4(code, second, third) \
+    code("s0", "s3", second, third) code("s1", "s4", second, third) code("s2", "s5", second, third) \
+        code("s6", "s9", second, third) code("s7", "s10", second, third) code("s8", "s11", second, third)
+#define FBC_STRIDE_2_ALL_2(code, second, third) \
+    code("s0", "s3", second, third) code("s1", "s4", second, third) code("s6", "s9", second, third) \
+        code("s7", "s10", second, third)
+#define FBC_STRIDE_2_UP(outer, inner, by, none) "sll " inner ", " inner ", " by "\n"
+#define FBC_STRIDE_2_TURN(outer, inner, by, none) ".insn r 0x33, 5, 0x04, " outer ", " inner ", " by "\n" /* p.ror */
+#define FBC_STRIDE_2_MASK(outer, inner, mask, none) "and " outer ", " outer ", " mask "\n"
+#define FBC_STRIDE_2_HALF(taps) ".insn i 0x0B, 5, " taps ", t0, 2\n"              /* p.lhu */
+#define FBC_STRIDE_2_BYTE(taps, step) ".insn i 0x0B, 4, " taps ", t0, " step "\n" /* p.lbu */
+#define FBC_STRIDE_2_FILTER_4 \
+    FBC_STRIDE_2_HALF("s3") \
+    FBC_STRIDE_2_HALF("s4") \
+    FBC_STRIDE_2_HALF("s5") FBC_STRIDE_2_HALF("s9") FBC_STRIDE_2_HALF("s10") FBC_STRIDE_2_HALF("s11")
+#define FBC_STRIDE_2_FILTER_2 \
+    FBC_STRIDE_2_BYTE("s4", "1") \
+    FBC_STRIDE_2_BYTE("s3", "1") \
+    FBC_STRIDE_2_BYTE("s5", "1") FBC_STRIDE_2_BYTE("s10", "1") FBC_STRIDE_2_BYTE("s9", "1") \
+        FBC_STRIDE_2_BYTE("s11", "7")
+#define FBC_STRIDE_2_TAPS_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_UP, "t3", )
+#define FBC_STRIDE_2_TAPS_2 \
+    FBC_STRIDE_2_PACK("s3", "s5", "s3") \
+    FBC_STRIDE_2_PACK("s9", "s11", "s9") \
+    FBC_STRIDE_2_PACK("s4", "s4", "zero") FBC_STRIDE_2_PACK("s10", "s10", "zero") \
+        FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t3", )
+#define FBC_STRIDE_2_FIELD(word, pointer, step) ".insn i 0x0B, 2, " word ", " pointer ", " step "\n" /* p.lw */
+#define FBC_STRIDE_2_SCALES_4 \
+    FBC_STRIDE_2_FIELD("a6", "t1", "8") \
+    FBC_STRIDE_2_FIELD("a7", "t1", "8") FBC_STRIDE_2_FIELD("gp", "t2", "4") FBC_STRIDE_2_FIELD("tp", "t2", "4")
+#define FBC_STRIDE_2_SCALES_2 \
+    FBC_STRIDE_2_FIELD("a6", "t1", "8") \
+    FBC_STRIDE_2_FIELD("a7", "t1", "24") FBC_STRIDE_2_FIELD("gp", "t2", "4") FBC_STRIDE_2_FIELD("tp", "t2", "12")
+
+/* Loops, and then the pair's first strip. */
+#define FBC_STRIDE_2_BEGIN \
+    "sw gp, 104(a0)\n sw tp, 108(a0)\n sw sp, 112(a0)\n mv sp, a0\n" \
+    "lw t1, 100(sp)\n lw a2, 72(sp)\n lw t3, 96(sp)\n lw t2, 80(sp)\n lla t0, 80f\n" \
+    "add a2, a2, t3\n add t0, t0, t1\n add ra, a2, t2\n sw t0, 36(sp)\n" \
+    "lw a3, 76(sp)\n lw a0, 84(sp)\n lw a4, 88(sp)\n lw a5, 92(sp)\n" \
+    ".word 0x007B + ((81f - .) << 19)\n"     /* lp.starti 0 */ \
+    ".word 0x107B + ((83f - . - 4) << 19)\n" /* lp.endi 0: the last instruction */ \
+    ".word 0x10FB + ((84f - . - 4) << 19)\n" /* lp.endi 1 */
+#define FBC_STRIDE_2_FIRST_STRIP(bits) \
+    "9: lw t0, 0(sp)\n lw t1, 4(sp)\n lw t2, 8(sp)\n lw t3, 20(sp)\n" FBC_STRIDE_2_FILTER_##bits \
+        FBC_STRIDE_2_SCALES_##bits \
+        "lw t4, 24(sp)\n lw t5, 28(sp)\n lw t6, 32(sp)\n lw a1, 36(sp)\n" \
+        "sw t0, 0(sp)\n sw t1, 4(sp)\n sw t2, 8(sp)\n sw t6, 12(sp)\n" FBC_STRIDE_2_TAPS_##bits \
+        FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4", ) FBC_STRIDE_2_ALL_##bits( \
+            FBC_STRIDE_2_MASK, "t5", ) ".insn i 0x7B, 3, x1, x0, 1\n jr a1\n" /* lp.counti 1 */
+#define FBC_STRIDE_2_LOOP(bits, store) \
+    "80:\n" FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_ABOVE) \
+        FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_INSIDE_##bits) "81:\n" FBC_STRIDE_2_STEP( \
+            bits, store, "t0", "t1", "t2", "t3", "t4", \
+            "t5") "82:\n" FBC_STRIDE_2_STEP(bits, store, "t2", "t1", "t0", "t5", "t4", \
+                                            "t3") "83: lw t6, 44(sp)\n lw t2, 48(sp)\n lw t5, 52(sp)\n bnez t6, 6f\n" \
+                                                  "5: add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n"
+/* Behind a pair's first strip, and behind the others. */
+#define FBC_STRIDE_2_NEXT(bits) \
+    "84: lw t6, 12(sp)\n lw t4, 24(sp)\n beqz t6, 7f\n" \
+    "lw t2, 56(sp)\n lw t5, 60(sp)\n lw a1, 36(sp)\n sw zero, 12(sp)\n" \
+    "add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n" FBC_STRIDE_2_ALL_##bits( \
+        FBC_STRIDE_2_TURN, \
+        "t4", ) ".insn i 0x7B, 2, x1, t6, 0\n jr a1\n" /* lp.count 1 */ \
+                "7: lw t0, 16(sp)\n lw t2, 64(sp)\n lw t5, 68(sp)\n addi t0, t0, -1\n sw t0, 16(sp)\n" \
+                "add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n bnez t0, 9b\n j 8f\n"
+#define FBC_STRIDE_2_LOWEST(bits, store) \
+    "6:\n" FBC_STRIDE_2_ROW(bits, "t1", "t4") \
+        FBC_STRIDE_2_OUTPUTS(FBC_STRIDE_2_LOWEST_WINDOW_##bits, store, "t0", "t1", "", "t3", "t4", "") "j 5b\n"
+#define FBC_STRIDE_2_END "8: lw gp, 104(sp)\n lw tp, 108(sp)\n lw sp, 112(sp)\n"
+
+#define FBC_STRIDE_2_RUN(run, bits, is_signed, store) \
+    do { \
+        register fbc_stride_2_run *block __asm__("a0") = run; \
+        __asm__ volatile(".balign 16\n .option push\n .option norvc\n .option norelax\n" FBC_STRIDE_2_BEGIN \
+                             FBC_STRIDE_2_FIRST_STRIP(bits) FBC_STRIDE_2_LOOP(bits, store) FBC_STRIDE_2_NEXT(bits) \
+                                 FBC_STRIDE_2_LOWEST(bits, store) FBC_STRIDE_2_END ".option pop" \
+                         : "+r"(block) \
+                         : [first] "i"(((is_signed) ? 0x4C : 0x44) | ((bits) == 2 ? 1 : 0)), \
+                           [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), \
+                           [shift] "i"(FBC_STRIDE_2_SHIFT), [clip] "i"((bits) + 1) \
+                         : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", \
+                           "s7", "s8", "s9", "s10", "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory"); \
+    } while (0)
+
+#else
+
+typedef struct {
+    uint32_t bits;
+    uint32_t is_signed;
+    fbc_stride_2_store store;
+} fbc_stride_2_kind;
+
+/* The sum of a window of `rows` rows whose first word lies `at` bytes from the plane. */
+FBC_INLINE int32_t fbc_stride_2_sum(const fbc_stride_2_run *run, const fbc_stride_2_kind *kind, const uint8_t *filter,
+                                    int32_t at, uint32_t rows, uint32_t turn, uint32_t mask) {
+    const uint32_t bits = kind->bits;
+    int32_t sum = 0;
+    for (uint32_t row = 0; row < rows; row++, filter += bits >> 1, at += (int32_t)run->row_bytes) {
+        const uint32_t stored = bits == 4u ? filter[0] | (uint32_t)filter[1] << 8 : (uint32_t)filter[0];
+        const uint32_t inner = stored << run->inner_up, word = (inner >> turn | inner << (-turn & 31u)) & mask;
+        const uint8_t taps[4] = {(uint8_t)word, (uint8_t)(word >> 8), (uint8_t)(word >> 16), (uint8_t)(word >> 24)};
+        const int32_t first = at * (int32_t)(8u / bits);
+        for (uint32_t lane = 0; lane < 32u / bits; lane++) {
+            const int32_t tap = fbc_read_lane(taps, lane, bits, 1u);
+            if (tap != 0) { /* other lanes may be beside the tile */
+                sum += tap * fbc_read_lane(run->plane, (uint32_t)(first + (int32_t)lane), bits, kind->is_signed);
+            }
+        }
+    }
+    return sum;
+}
+
+FBC_INLINE void fbc_stride_2_put(uint8_t *output, const uint32_t values[2], fbc_stride_2_store store) {
+    const uint32_t both = values[0] | values[1] << (store == FBC_STRIDE_2_BYTE ? 4 : 2);
+    *output = (uint8_t)(store == FBC_STRIDE_2_UPPER ? (*output & 15u) | both << 4 : both);
+}
+
+/* An output whose window's first row is `above` of the filter's. */
+FBC_INLINE void fbc_stride_2_output(const fbc_stride_2_run *run, const fbc_stride_2_kind *kind, int32_t at,
+                                    uint8_t *output, uint32_t above, uint32_t rows, uint32_t turn, uint32_t mask) {
+    uint32_t values[2];
+    for (uint32_t channel = 0; channel < 2u; channel++) {
+        const uint8_t *filter = run->filters + (3u * channel + above) * kind->bits / 2u;
+        const int32_t plane = at + (int32_t)(channel * run->plane_bytes);
+        const int32_t sum = fbc_stride_2_sum(run, kind, filter, plane, rows, turn, mask);
+        const int32_t product = fbc_multiply_less_one(sum, run->scales[channel].multiplier);
+        const int32_t value = (product + run->addends[channel]) >> FBC_STRIDE_2_SHIFT;
+        values[channel] = (uint32_t)fbc_clamp(value, 0, (int32_t)(1u << kind->bits) - 1);
+    }
+    fbc_stride_2_put(output, values, kind->store);
+}
+
+/* `at` and `to` are bytes from the plane and the output; returned behind the strip. */
+FBC_INLINE void fbc_stride_2_strip(const fbc_stride_2_run *run, const fbc_stride_2_kind *kind, int32_t *at, int32_t *to,
+                                   uint32_t mask) {
+    uint32_t above = run->above;
+    for (uint32_t row = 1; row <= run->output_rows; row++) {
+        const uint32_t rows = 3u - above - (row == run->output_rows ? run->below : 0u);
+        fbc_stride_2_output(run, kind, *at, run->output + *to, above, rows, run->turn, mask);
+        *to += run->to_inner;
+        fbc_stride_2_output(run, kind, *at, run->output + *to, above, rows, 0u, UINT32_MAX);
+        *to += run->to_outer;
+        *at += (int32_t)((row == run->output_rows ? rows : 2u - above) * run->row_bytes);
+        above = 0;
+    }
+    *at += run->strip_input;
+    *to += run->strip_output;
+}
+
+FBC_INLINE void fbc_stride_2_in_c(fbc_stride_2_run *run, uint32_t bits, uint32_t is_signed, fbc_stride_2_store store) {
+    const fbc_stride_2_kind kind = {bits, is_signed, store};
+    const uint32_t step = bits == 4u ? 2u : 4u; /* channels */
+    int32_t at = run->begin, to = 0;
+    for (; run->pairs > 0u; run->pairs--) {
+        fbc_stride_2_strip(run, &kind, &at, &to, run->edge_mask);
+        if (run->more_strips > 0u) {
+            at += run->again_input;
+            to += run->again_output;
+        }
+        for (uint32_t strip = 0; strip < run->more_strips; strip++) {
+            fbc_stride_2_strip(run, &kind, &at, &to, UINT32_MAX);
+        }
+        at += run->pair_input;
+        to += run->pair_output;
+        run->filters += 3u * bits / 2u * step;
+        run->scales += step;
+        run->addends += step;
+    }
+}
+
+#define FBC_STRIDE_2_RUN(run, bits, is_signed, store) fbc_stride_2_in_c(run, bits, is_signed, FBC_STRIDE_2_##store)
+
+#endif
+
+/* What does not depend on channels and bands. */
+FBC_INLINE void fbc_prepare_stride_2(const fbc_conv_args *args, uint32_t bits, fbc_stride_2_run *run) {
+    const uint32_t width = args->output_width, right = args->pad_left == 0u;
+    const int32_t pixel = (int32_t)(args->output_channels * bits >> 3), step = (int32_t)(bits >> 1);
+    const int32_t line = (int32_t)width * pixel, row = (int32_t)(args->input_width * bits >> 3);
+    const int32_t again = (width & 1u) != 0u ? -1 : 0; /* only of 4 bits: an output is a byte of input apart */
+    run->row_bytes = (uint32_t)row;
+    run->plane_bytes = args->input_height * (uint32_t)row;
+    run->more_strips = (width - 1u) >> 1;
+    const int32_t planes = (int32_t)((bits == 4u ? 2u : 4u) * run->plane_bytes);
+    if (right) {
+        run->begin = row - step;
+        run->inner_up = 0;
+        run->turn = 32u - 2u * bits;
+        run->edge_mask = bits == 4u ? ~0xF0000u : ~0x03000300u;
+        run->first_output = (uint32_t)(line - pixel);
+        run->to_inner = -pixel;
+        run->step = -step;
+        run->again_input = -again;
+        run->pair_input = planes + row;
+        run->pair_output = 1 + line;
+    } else {
+        run->begin = -step;
+        run->inner_up = bits == 4u ? 20u : 10u;
+        run->turn = 2u * bits;
+        run->edge_mask = bits == 4u ? ~0xF000u : ~0x00C000C0u;
+        run->first_output = 0;
+        run->to_inner = pixel;
+        run->step = step;
+        run->again_input = again;
+        run->pair_input = planes - row;
+        run->pair_output = 1 - line;
+    }
+    run->line = (uint32_t)line;
+    run->to_outer = line - run->to_inner;
+    run->again_output = again * run->to_inner;
+}
+
+FBC_INLINE void fbc_begin_stride_2_band(uint32_t bits, const fbc_plane_band *band, fbc_stride_2_run *run) {
+    const uint32_t looped = band->rows - band->below, kind = looped == 0u ? 0u : 2u - (looped & 1u);
+    const uint32_t inside = bits == 4u ? FBC_STRIDE_2_WAY_INSIDE_4 : FBC_STRIDE_2_WAY_INSIDE_2;
+    run->entry = band->above != 0u ? kind * FBC_STRIDE_2_WAY : 3u * FBC_STRIDE_2_WAY + kind * inside;
+    run->rounds = (looped + 1u) >> 1;
+    run->above = band->above;
+    run->below = band->below;
+    run->output_rows = band->rows;
+    run->strip_input = run->step - (int32_t)(band->read * run->row_bytes);
+    run->strip_output = 2 * run->to_inner - (int32_t)(band->rows * run->line);
+}
+
+FBC_INLINE void fbc_run_stride_2(fbc_stride_2_run *run, uint32_t bits, uint32_t is_signed, uint32_t pair) {
+    if (bits == 4u) {
+        if (is_signed) {
+            FBC_STRIDE_2_RUN(run, 4, 1, BYTE);
+        } else {
+            FBC_STRIDE_2_RUN(run, 4, 0, BYTE);
+        }
+    } else if (pair == 0u) {
+        if (is_signed) {
+            FBC_STRIDE_2_RUN(run, 2, 1, LOWER);
+        } else {
+            FBC_STRIDE_2_RUN(run, 2, 0, LOWER);
+        }
+    } else {
+        if (is_signed) {
+            FBC_STRIDE_2_RUN(run, 2, 1, UPPER);
+        } else {
+            FBC_STRIDE_2_RUN(run, 2, 0, UPPER);
+        }
+    }
+}
+
+/* What a unit costs: see fbc_band_costs. */
+static const fbc_band_costs fbc_stride_2_costs = {.kernel = 3, .pixel = 33, .column = 37, .unit = 700};
+
+FBC_INLINE void fbc_depthwise_stride_2(const fbc_conv_args *args, uint32_t bits) {
+    fbc_band_units units = fbc_cut_units(args, &fbc_stride_2_costs, args->output_channels >> 2);
+    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
+    struct {
+        fbc_stride_2_run first;
+        uint32_t more[14];
+    } room;
+    fbc_stride_2_run *run = (fbc_stride_2_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
+    fbc_prepare_stride_2(args, bits, run);
+    while (units.units.begin < units.units.end) {
+        const fbc_unit_run part = fbc_take_units(args, &units);
+        fbc_begin_stride_2_band(bits, &part.band, run);
+        const uint8_t *input = (const uint8_t *)args->input + part.band.first * run->row_bytes;
+        uint8_t *output = (uint8_t *)args->output + part.row * run->line + run->first_output;
+        for (uint32_t pair = 0; pair < 2u; pair += bits >> 1) {
+            const uint32_t channel = 4u * part.channel + 2u * pair;
+            run->filters = (const uint8_t *)args->weights + 3u * channel * bits / 2u;
+            run->scales = args->requantization.scale + channel;
+            run->addends = (const int32_t *)args->requantization.addend + channel;
+            run->plane = input + channel * run->plane_bytes;
+            run->output = output + (channel * bits >> 3);
+            run->pairs = part.count * bits >> 1;
+            fbc_run_stride_2(run, bits, args->activation_signed, pair);
+        }
+    }
+}
+
+#endif
