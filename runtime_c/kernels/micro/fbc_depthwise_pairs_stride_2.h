@@ -28,12 +28,12 @@ typedef struct {
     const fbc_scale *scales; /* 4: less one */
     const int32_t *addends;  /* 8 */
     uint32_t left;           /* 12: strips of the pair behind the running ones, by the assembler */
-    uint32_t pairs;          /* 16: at least 1 */
+    const uint8_t *last;      /* 16: behind the last pair's filter, as far as from pair to pair */
     uint32_t inner_up;       /* 20: bits by which filter rows are shifted for inner outputs */
     uint32_t turn;           /* 24: and then turned right for outer ones */
     uint32_t edge_mask;      /* 28: without the tap beside the plane */
     uint32_t more_strips;    /* 32: behind the first one */
-    uint32_t way;            /* 36: address of the way into the row loop, by the assembler */
+    uint32_t way;            /* 36: address of the way into the row loop, or 0, by the assembler */
     uint32_t rounds;         /* 40: of the row loop, of two rows, the first of which may be shorter */
     uint32_t below;          /* 44: the last window's last row is below the plane */
     int32_t strip_input;     /* 48: bytes from behind a strip's last row to the next strip */
@@ -49,7 +49,7 @@ typedef struct {
     int32_t to_inner;        /* 88: bytes from an outer to an inner output */
     int32_t to_outer;        /* 92: from there to the next row's outer one */
     int32_t begin;           /* 96: bytes from a plane's row to the first strip's word */
-    uint32_t entry;          /* 100: bytes to the way into the row loop */
+    uint32_t entry;          /* 100: bytes to the way into the row loop, 0: the usual one */
     uint32_t saved[3];       /* 104: registers, by the assembler */
     int32_t step;            /* from a strip's words to those of the next one */
     uint32_t line;           /* bytes of a row of the output */
@@ -59,7 +59,7 @@ typedef struct {
 } fbc_stride_2_run;
 
 /* Bytes of a way into the row loop. */
-enum { FBC_STRIDE_2_WAY = 6 * 4, FBC_STRIDE_2_WAY_INSIDE_4 = 6 * 4, FBC_STRIDE_2_WAY_INSIDE_2 = 8 * 4 };
+enum { FBC_STRIDE_2_WAY_BYTES = 6 * 4, FBC_STRIDE_2_INSIDE_BYTES_4 = 6 * 4, FBC_STRIDE_2_INSIDE_BYTES_2 = 8 * 4 };
 
 /* How two values of a pixel are stored: into a byte, its lower half, or its upper half, the lower being there. */
 typedef enum { FBC_STRIDE_2_BYTE, FBC_STRIDE_2_LOWER, FBC_STRIDE_2_UPPER } fbc_stride_2_store;
@@ -119,97 +119,93 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_STEP(bits, store, a, b, c, d, e, f) \
     FBC_STRIDE_2_ROWS_##bits(b, c, e, f) FBC_STRIDE_2_OUTPUTS(FBC_STRIDE_2_WINDOW_##bits, store, a, b, c, d, e, f)
 
-/* Ways into the row loop: with the row above the first output, or without one; past it, to its second row or its
- * first one. */
+/* The usual way into the row loop: to its first row, without a row above the first output. The others, with such a row
+ * too: past it, to its second row, to its first one. They set where the loop of strips starts. */
 #define FBC_STRIDE_2_ABOVE(bits, first, second) "mv " first ", zero\n mv " second ", zero\n"
 #define FBC_STRIDE_2_INSIDE_4(bits, first, second) FBC_STRIDE_2_ROW(bits, first, second)
 #define FBC_STRIDE_2_INSIDE_2(bits, first, second) \
     FBC_STRIDE_2_ROW(bits, first, second) "slli " first ", " first ", 16\n slli " second ", " second ", 16\n"
-#define FBC_STRIDE_2_ENTER(bits, begin, first, second, to) \
+#define FBC_STRIDE_2_ENTER(bits, begin, first, second) \
+    "lw t6, 40(sp)\n" begin(bits, first, second) ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */
+#define FBC_STRIDE_2_WAY(bits, begin, first, second, to) \
     ".insn i 0x7B, 0, x1, x0, 2\n" /* lp.starti 1: the next instruction */ \
-    "lw t6, 40(sp)\n" begin(bits, first, second) ".insn i 0x7B, 2, x0, t6, 0\n j " to "\n" /* lp.count 0 */
+    FBC_STRIDE_2_ENTER(bits, begin, first, second) "j " to "\n"
 #define FBC_STRIDE_2_WAYS(bits, begin) \
-    FBC_STRIDE_2_ENTER(bits, begin, "t0", "t3", "83f") \
-    FBC_STRIDE_2_ENTER(bits, begin, "t2", "t5", "82f") FBC_STRIDE_2_ENTER(bits, begin, "t0", "t3", "81f")
+    FBC_STRIDE_2_WAY(bits, begin, "t0", "t3", "83b") FBC_STRIDE_2_WAY(bits, begin, "t2", "t5", "82b")
+#define FBC_STRIDE_2_ALL_WAYS(bits) \
+    "86: jr t4\n" FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_ABOVE) FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_INSIDE_##bits) \
+        FBC_STRIDE_2_WAY(bits, FBC_STRIDE_2_INSIDE_##bits, "t0", "t3", "81b")
 
-/* Taps of a pair in place for inner outputs, from the filter at t0, shifted by t3; for outer ones, turned by t4. */
-#define FBC_STRIDE_2_ALL_4(code, second, third) \
-    code("s0", "s3", second, third) code("s1", "s4", second, third) code("s2", "s5", second, third) \
-        code("s6", "s9", second, third) code("s7", "s10", second, third) code("s8", "s11", second, third)
-#define FBC_STRIDE_2_ALL_2(code, second, third) \
-    code("s0", "s3", second, third) code("s1", "s4", second, third) code("s6", "s9", second, third) \
-        code("s7", "s10", second, third)
-#define FBC_STRIDE_2_UP(outer, inner, by, none) "sll " inner ", " inner ", " by "\n"
-#define FBC_STRIDE_2_TURN(outer, inner, by, none) ".insn r 0x33, 5, 0x04, " outer ", " inner ", " by "\n" /* p.ror */
-#define FBC_STRIDE_2_MASK(outer, inner, mask, none) "and " outer ", " outer ", " mask "\n"
-#define FBC_STRIDE_2_HALF(taps) ".insn i 0x0B, 5, " taps ", t0, 2\n"              /* p.lhu */
-#define FBC_STRIDE_2_BYTE(taps, step) ".insn i 0x0B, 4, " taps ", t0, " step "\n" /* p.lbu */
-#define FBC_STRIDE_2_FILTER_4 \
-    FBC_STRIDE_2_HALF("s3") \
-    FBC_STRIDE_2_HALF("s4") \
-    FBC_STRIDE_2_HALF("s5") FBC_STRIDE_2_HALF("s9") FBC_STRIDE_2_HALF("s10") FBC_STRIDE_2_HALF("s11")
+/* Filter rows from t0 on and, in place, as taps of inner outputs, moved up by t4; those of outer ones are these turned
+ * by t4. Scales from t1 on, addends from t3 on. */
+#define FBC_STRIDE_2_ALL_4(code, by) \
+    code("s0", "s3", by) code("s1", "s4", by) code("s2", "s5", by) code("s6", "s9", by) code("s7", "s10", by) \
+        code("s8", "s11", by)
+#define FBC_STRIDE_2_ALL_2(code, by) \
+    code("s0", "s3", by) code("s1", "s4", by) code("s6", "s9", by) code("s7", "s10", by)
+#define FBC_STRIDE_2_UP(outer, inner, by) "sll " inner ", " inner ", " by "\n"
+#define FBC_STRIDE_2_TURN(outer, inner, by) ".insn r 0x33, 5, 0x04, " outer ", " inner ", " by "\n" /* p.ror */
+#define FBC_STRIDE_2_MASK(outer, inner, mask) "and " outer ", " outer ", " mask "\n"
+#define FBC_STRIDE_2_HALF(outer, inner, step) ".insn i 0x0B, 5, " inner ", t0, " step "\n" /* p.lhu */
+#define FBC_STRIDE_2_OCTET(taps, step) ".insn i 0x0B, 4, " taps ", t0, " step "\n"         /* p.lbu */
+#define FBC_STRIDE_2_FILTER_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_HALF, "2")
 #define FBC_STRIDE_2_FILTER_2 \
-    FBC_STRIDE_2_BYTE("s4", "1") \
-    FBC_STRIDE_2_BYTE("s3", "1") \
-    FBC_STRIDE_2_BYTE("s5", "1") FBC_STRIDE_2_BYTE("s10", "1") FBC_STRIDE_2_BYTE("s9", "1") \
-        FBC_STRIDE_2_BYTE("s11", "7")
-#define FBC_STRIDE_2_TAPS_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_UP, "t3", )
+    FBC_STRIDE_2_OCTET("s4", "1") \
+    FBC_STRIDE_2_OCTET("s3", "1") FBC_STRIDE_2_OCTET("s5", "1") FBC_STRIDE_2_OCTET("s10", "1") \
+        FBC_STRIDE_2_OCTET("s9", "1") FBC_STRIDE_2_OCTET("s11", "7")
+#define FBC_STRIDE_2_TAPS_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_TAPS_2 \
     FBC_STRIDE_2_PACK("s3", "s5", "s3") \
-    FBC_STRIDE_2_PACK("s9", "s11", "s9") \
-    FBC_STRIDE_2_PACK("s4", "s4", "zero") FBC_STRIDE_2_PACK("s10", "s10", "zero") \
-        FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t3", )
+    FBC_STRIDE_2_PACK("s9", "s11", "s9") FBC_STRIDE_2_PACK("s4", "s4", "zero") \
+        FBC_STRIDE_2_PACK("s10", "s10", "zero") FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_FIELD(word, pointer, step) ".insn i 0x0B, 2, " word ", " pointer ", " step "\n" /* p.lw */
-#define FBC_STRIDE_2_SCALES_4 \
+#define FBC_STRIDE_2_SCALES(second_scale, second_addend) \
     FBC_STRIDE_2_FIELD("a6", "t1", "8") \
-    FBC_STRIDE_2_FIELD("a7", "t1", "8") FBC_STRIDE_2_FIELD("gp", "t2", "4") FBC_STRIDE_2_FIELD("tp", "t2", "4")
-#define FBC_STRIDE_2_SCALES_2 \
-    FBC_STRIDE_2_FIELD("a6", "t1", "8") \
-    FBC_STRIDE_2_FIELD("a7", "t1", "24") FBC_STRIDE_2_FIELD("gp", "t2", "4") FBC_STRIDE_2_FIELD("tp", "t2", "12")
+    FBC_STRIDE_2_FIELD("a7", "t1", second_scale) FBC_STRIDE_2_FIELD("gp", "t3", "4") \
+        FBC_STRIDE_2_FIELD("tp", "t3", second_addend)
+#define FBC_STRIDE_2_SCALES_4 FBC_STRIDE_2_SCALES("8", "4")
+#define FBC_STRIDE_2_SCALES_2 FBC_STRIDE_2_SCALES("24", "12")
 
-/* Loops, and then the pair's first strip. */
 #define FBC_STRIDE_2_BEGIN \
-    "sw gp, 104(a0)\n sw tp, 108(a0)\n sw sp, 112(a0)\n mv sp, a0\n" \
-    "lw t1, 100(sp)\n lw a2, 72(sp)\n lw t3, 96(sp)\n lw t2, 80(sp)\n lla t0, 80f\n" \
-    "add a2, a2, t3\n add t0, t0, t1\n add ra, a2, t2\n sw t0, 36(sp)\n" \
-    "lw a3, 76(sp)\n lw a0, 84(sp)\n lw a4, 88(sp)\n lw a5, 92(sp)\n" \
+    "nop\n nop\n nop\n sw gp, 104(a0)\n sw tp, 108(a0)\n sw sp, 112(a0)\n mv sp, a0\n" \
+    "lw t1, 100(sp)\n lw a2, 72(sp)\n lw t3, 80(sp)\n lla t0, 86f\n add t0, t0, t1\n add ra, a2, t3\n" \
+    "bnez t1, 1f\n li t0, 0\n 1: sw t0, 36(sp)\n" \
+    "lw a3, 76(sp)\n lw a0, 84(sp)\n lw a4, 88(sp)\n lw a5, 92(sp)\n lw t0, 0(sp)\n lw t2, 96(sp)\n li t5, 0\n" \
     ".word 0x007B + ((81f - .) << 19)\n"     /* lp.starti 0 */ \
     ".word 0x107B + ((83f - . - 4) << 19)\n" /* lp.endi 0: the last instruction */ \
-    ".word 0x10FB + ((84f - . - 4) << 19)\n" /* lp.endi 1 */
-#define FBC_STRIDE_2_FIRST_STRIP(bits) \
-    "9: lw t0, 0(sp)\n lw t1, 4(sp)\n lw t2, 8(sp)\n lw t3, 20(sp)\n" FBC_STRIDE_2_FILTER_##bits \
-        FBC_STRIDE_2_SCALES_##bits \
-        "lw t4, 24(sp)\n lw t5, 28(sp)\n lw t6, 32(sp)\n lw a1, 36(sp)\n" \
-        "sw t0, 0(sp)\n sw t1, 4(sp)\n sw t2, 8(sp)\n sw t6, 12(sp)\n" FBC_STRIDE_2_TAPS_##bits \
-        FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4", ) FBC_STRIDE_2_ALL_##bits( \
-            FBC_STRIDE_2_MASK, "t5", ) ".insn i 0x7B, 3, x1, x0, 1\n jr a1\n" /* lp.counti 1 */
+    ".word 0x00FB + ((87f - .) << 19)\n"     /* lp.starti 1 */ \
+    ".word 0x10FB + ((84f - . - 4) << 19)\n"
+/* A pair's taps, and then its first strip; its taps masked by a1, t6 strips, the first t2 and t5 bytes ahead. */
+#define FBC_STRIDE_2_PAIR_1 "9: lw t1, 4(sp)\n lw t3, 8(sp)\n lw t4, 20(sp)\n"
+#define FBC_STRIDE_2_PAIR_2 \
+    "lw a1, 28(sp)\n lw t6, 32(sp)\n sw t0, 0(sp)\n sw t1, 4(sp)\n sw t3, 8(sp)\n sw t6, 12(sp)\n li t6, 1\n"
+#define FBC_STRIDE_2_STRIPS_1 "85: lw t4, 24(sp)\n add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n"
+#define FBC_STRIDE_2_STRIPS_2 "lw t4, 36(sp)\n .insn i 0x7B, 2, x1, t6, 0\n bnez t4, 86f\n" /* lp.count 1 */
 #define FBC_STRIDE_2_LOOP(bits, store) \
-    "80:\n" FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_ABOVE) \
-        FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_INSIDE_##bits) "81:\n" FBC_STRIDE_2_STEP( \
-            bits, store, "t0", "t1", "t2", "t3", "t4", \
-            "t5") "82:\n" FBC_STRIDE_2_STEP(bits, store, "t2", "t1", "t0", "t5", "t4", \
-                                            "t3") "83: lw t6, 44(sp)\n lw t2, 48(sp)\n lw t5, 52(sp)\n bnez t6, 6f\n" \
-                                                  "5: add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n"
-/* Behind a pair's first strip, and behind the others. */
-#define FBC_STRIDE_2_NEXT(bits) \
-    "84: lw t6, 12(sp)\n lw t4, 24(sp)\n beqz t6, 7f\n" \
-    "lw t2, 56(sp)\n lw t5, 60(sp)\n lw a1, 36(sp)\n sw zero, 12(sp)\n" \
-    "add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n" FBC_STRIDE_2_ALL_##bits( \
-        FBC_STRIDE_2_TURN, \
-        "t4", ) ".insn i 0x7B, 2, x1, t6, 0\n jr a1\n" /* lp.count 1 */ \
-                "7: lw t0, 16(sp)\n lw t2, 64(sp)\n lw t5, 68(sp)\n addi t0, t0, -1\n sw t0, 16(sp)\n" \
-                "add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n bnez t0, 9b\n j 8f\n"
+    "87:\n" FBC_STRIDE_2_ENTER(bits, FBC_STRIDE_2_ABOVE, "t0", "t3") \
+    "81:\n" FBC_STRIDE_2_STEP(bits, store, "t0", "t1", "t2", "t3", "t4", "t5") \
+    "82:\n" FBC_STRIDE_2_STEP(bits, store, "t2", "t1", "t0", "t5", "t4", "t3")
+/* Behind a strip; a pair's first strip; its other ones. */
+#define FBC_STRIDE_2_NEXT \
+    "83: lw t6, 44(sp)\n lw t2, 48(sp)\n lw t5, 52(sp)\n bnez t6, 6f\n" \
+    "5: add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n" \
+    "84: lw t6, 12(sp)\n lw t2, 56(sp)\n lw t5, 60(sp)\n li a1, -1\n beqz t6, 7f\n sw zero, 12(sp)\n j 85b\n" \
+    "7: lw t0, 0(sp)\n lw t1, 16(sp)\n lw t2, 64(sp)\n lw t5, 68(sp)\n bne t0, t1, 9b\n j 8f\n"
 #define FBC_STRIDE_2_LOWEST(bits, store) \
     "6:\n" FBC_STRIDE_2_ROW(bits, "t1", "t4") \
         FBC_STRIDE_2_OUTPUTS(FBC_STRIDE_2_LOWEST_WINDOW_##bits, store, "t0", "t1", "", "t3", "t4", "") "j 5b\n"
 #define FBC_STRIDE_2_END "8: lw gp, 104(sp)\n lw tp, 108(sp)\n lw sp, 112(sp)\n"
+#define FBC_STRIDE_2_CODE(bits, store) \
+    FBC_STRIDE_2_BEGIN \
+    FBC_STRIDE_2_PAIR_1 FBC_STRIDE_2_FILTER_##bits FBC_STRIDE_2_SCALES_##bits FBC_STRIDE_2_PAIR_2 \
+        FBC_STRIDE_2_TAPS_##bits FBC_STRIDE_2_STRIPS_1 FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4") \
+            FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_MASK, "a1") FBC_STRIDE_2_STRIPS_2 \
+    FBC_STRIDE_2_LOOP(bits, store) FBC_STRIDE_2_NEXT FBC_STRIDE_2_LOWEST(bits, store) FBC_STRIDE_2_ALL_WAYS(bits) FBC_STRIDE_2_END
 
 #define FBC_STRIDE_2_RUN(run, bits, is_signed, store) \
     do { \
         register fbc_stride_2_run *block __asm__("a0") = run; \
-        __asm__ volatile(".balign 16\n .option push\n .option norvc\n .option norelax\n" FBC_STRIDE_2_BEGIN \
-                             FBC_STRIDE_2_FIRST_STRIP(bits) FBC_STRIDE_2_LOOP(bits, store) FBC_STRIDE_2_NEXT(bits) \
-                                 FBC_STRIDE_2_LOWEST(bits, store) FBC_STRIDE_2_END ".option pop" \
+        __asm__ volatile(".balign 16\n .option push\n .option norvc\n .option norelax\n" FBC_STRIDE_2_CODE(bits, store) ".option pop" \
                          : "+r"(block) \
                          : [first] "i"(((is_signed) ? 0x4C : 0x44) | ((bits) == 2 ? 1 : 0)), \
                            [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), \
@@ -287,7 +283,7 @@ FBC_INLINE void fbc_stride_2_in_c(fbc_stride_2_run *run, uint32_t bits, uint32_t
     const fbc_stride_2_kind kind = {bits, is_signed, store};
     const uint32_t step = bits == 4u ? 2u : 4u; /* channels */
     int32_t at = run->begin, to = 0;
-    for (; run->pairs > 0u; run->pairs--) {
+    while (run->filters != run->last) {
         fbc_stride_2_strip(run, &kind, &at, &to, run->edge_mask);
         if (run->more_strips > 0u) {
             at += run->again_input;
@@ -348,8 +344,13 @@ FBC_INLINE void fbc_prepare_stride_2(const fbc_conv_args *args, uint32_t bits, f
 
 FBC_INLINE void fbc_begin_stride_2_band(uint32_t bits, const fbc_plane_band *band, fbc_stride_2_run *run) {
     const uint32_t looped = band->rows - band->below, kind = looped == 0u ? 0u : 2u - (looped & 1u);
-    const uint32_t inside = bits == 4u ? FBC_STRIDE_2_WAY_INSIDE_4 : FBC_STRIDE_2_WAY_INSIDE_2;
-    run->entry = band->above != 0u ? kind * FBC_STRIDE_2_WAY : 3u * FBC_STRIDE_2_WAY + kind * inside;
+    const uint32_t inside = bits == 4u ? FBC_STRIDE_2_INSIDE_BYTES_4 : FBC_STRIDE_2_INSIDE_BYTES_2;
+    run->entry = 4u + kind * FBC_STRIDE_2_WAY_BYTES;
+    if (band->above == 0u) {
+        run->entry = 4u + 2u * FBC_STRIDE_2_WAY_BYTES + kind * inside;
+    } else if (kind == 2u) {
+        run->entry = 0;
+    }
     run->rounds = (looped + 1u) >> 1;
     run->above = band->above;
     run->below = band->below;
@@ -404,7 +405,7 @@ FBC_INLINE void fbc_depthwise_stride_2(const fbc_conv_args *args, uint32_t bits)
             run->addends = (const int32_t *)args->requantization.addend + channel;
             run->plane = input + channel * run->plane_bytes;
             run->output = output + (channel * bits >> 3);
-            run->pairs = part.count * bits >> 1;
+            run->last = run->filters + 6u * bits * part.count;
             fbc_run_stride_2(run, bits, args->activation_signed, pair);
         }
     }
