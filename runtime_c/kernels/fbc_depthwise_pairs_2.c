@@ -7,12 +7,16 @@
 FBC_PAIR_KINDS(2, 2L)
 FBC_PAIR_KINDS(2, 2H)
 
+static __attribute__((noinline)) void fbc_depthwise_stride_1(const fbc_conv_args *args) {
+    static fbc_pairs_table table = FBC_PAIR_TABLE(2, 2L, 2H);
+    fbc_depthwise_by_pairs(args, 2u, &table);
+}
+
 void fbc_depthwise_pairs_2(void *arguments) {
     const fbc_conv_args *args = arguments;
     if (args->stride_width == 2u) {
         fbc_depthwise_stride_2(args, 2u);
-        return;
+    } else {
+        fbc_depthwise_stride_1(args);
     }
-    static fbc_pairs_table table = FBC_PAIR_TABLE(2, 2L, 2H);
-    fbc_depthwise_by_pairs(arguments, 2u, &table);
 }

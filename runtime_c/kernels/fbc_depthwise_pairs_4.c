@@ -5,12 +5,16 @@
 
 FBC_PAIR_KINDS(4, 4)
 
+static __attribute__((noinline)) void fbc_depthwise_stride_1(const fbc_conv_args *args) {
+    static fbc_pairs_table table = FBC_PAIR_TABLE(4, 4, 4);
+    fbc_depthwise_by_pairs(args, 4u, &table);
+}
+
 void fbc_depthwise_pairs_4(void *arguments) {
     const fbc_conv_args *args = arguments;
     if (args->stride_width == 2u) {
         fbc_depthwise_stride_2(args, 4u);
-        return;
+    } else {
+        fbc_depthwise_stride_1(args);
     }
-    static fbc_pairs_table table = FBC_PAIR_TABLE(4, 4, 4);
-    fbc_depthwise_by_pairs(arguments, 4u, &table);
 }

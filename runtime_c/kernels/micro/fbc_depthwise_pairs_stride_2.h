@@ -28,7 +28,7 @@ typedef struct {
     const fbc_scale *scales; /* 4: less one */
     const int32_t *addends;  /* 8 */
     uint32_t left;           /* 12: strips of the pair behind the running ones, by the assembler */
-    const uint8_t *last;      /* 16: behind the last pair's filter, as far as from pair to pair */
+    const uint8_t *last;     /* 16: behind the last pair's filter, as far as from pair to pair */
     uint32_t inner_up;       /* 20: bits by which filter rows are shifted for inner outputs */
     uint32_t turn;           /* 24: and then turned right for outer ones */
     uint32_t edge_mask;      /* 28: without the tap beside the plane */
@@ -51,9 +51,6 @@ typedef struct {
     int32_t begin;           /* 96: bytes from a plane's row to the first strip's word */
     uint32_t entry;          /* 100: bytes to the way into the row loop, 0: the usual one */
     uint32_t saved[3];       /* 104: registers, by the assembler */
-    int32_t step;            /* from a strip's words to those of the next one */
-    uint32_t line;           /* bytes of a row of the output */
-    uint32_t first_output;   /* from its begin to the outer output of the first strip */
     uint32_t above;          /* the first window's first row is above the plane */
     uint32_t output_rows;
 } fbc_stride_2_run;
@@ -129,7 +126,7 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
     "lw t6, 40(sp)\n" begin(bits, first, second) ".insn i 0x7B, 2, x0, t6, 0\n" /* lp.count 0 */
 #define FBC_STRIDE_2_WAY(bits, begin, first, second, to) \
     ".insn i 0x7B, 0, x1, x0, 2\n" /* lp.starti 1: the next instruction */ \
-    FBC_STRIDE_2_ENTER(bits, begin, first, second) "j " to "\n"
+        FBC_STRIDE_2_ENTER(bits, begin, first, second) "j " to "\n"
 #define FBC_STRIDE_2_WAYS(bits, begin) \
     FBC_STRIDE_2_WAY(bits, begin, "t0", "t3", "83b") FBC_STRIDE_2_WAY(bits, begin, "t2", "t5", "82b")
 #define FBC_STRIDE_2_ALL_WAYS(bits) \
@@ -151,18 +148,20 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_FILTER_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_HALF, "2")
 #define FBC_STRIDE_2_FILTER_2 \
     FBC_STRIDE_2_OCTET("s4", "1") \
-    FBC_STRIDE_2_OCTET("s3", "1") FBC_STRIDE_2_OCTET("s5", "1") FBC_STRIDE_2_OCTET("s10", "1") \
-        FBC_STRIDE_2_OCTET("s9", "1") FBC_STRIDE_2_OCTET("s11", "7")
+    FBC_STRIDE_2_OCTET("s3", "1") \
+    FBC_STRIDE_2_OCTET("s5", "1") FBC_STRIDE_2_OCTET("s10", "1") FBC_STRIDE_2_OCTET("s9", "1") \
+        FBC_STRIDE_2_OCTET("s11", "7")
 #define FBC_STRIDE_2_TAPS_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_TAPS_2 \
     FBC_STRIDE_2_PACK("s3", "s5", "s3") \
-    FBC_STRIDE_2_PACK("s9", "s11", "s9") FBC_STRIDE_2_PACK("s4", "s4", "zero") \
-        FBC_STRIDE_2_PACK("s10", "s10", "zero") FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t4")
+    FBC_STRIDE_2_PACK("s9", "s11", "s9") \
+    FBC_STRIDE_2_PACK("s4", "s4", "zero") FBC_STRIDE_2_PACK("s10", "s10", "zero") \
+        FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_FIELD(word, pointer, step) ".insn i 0x0B, 2, " word ", " pointer ", " step "\n" /* p.lw */
 #define FBC_STRIDE_2_SCALES(second_scale, second_addend) \
     FBC_STRIDE_2_FIELD("a6", "t1", "8") \
-    FBC_STRIDE_2_FIELD("a7", "t1", second_scale) FBC_STRIDE_2_FIELD("gp", "t3", "4") \
-        FBC_STRIDE_2_FIELD("tp", "t3", second_addend)
+    FBC_STRIDE_2_FIELD("a7", "t1", second_scale) \
+    FBC_STRIDE_2_FIELD("gp", "t3", "4") FBC_STRIDE_2_FIELD("tp", "t3", second_addend)
 #define FBC_STRIDE_2_SCALES_4 FBC_STRIDE_2_SCALES("8", "4")
 #define FBC_STRIDE_2_SCALES_2 FBC_STRIDE_2_SCALES("24", "12")
 
@@ -182,9 +181,9 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_STRIPS_1 "85: lw t4, 24(sp)\n add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n"
 #define FBC_STRIDE_2_STRIPS_2 "lw t4, 36(sp)\n .insn i 0x7B, 2, x1, t6, 0\n bnez t4, 86f\n" /* lp.count 1 */
 #define FBC_STRIDE_2_LOOP(bits, store) \
-    "87:\n" FBC_STRIDE_2_ENTER(bits, FBC_STRIDE_2_ABOVE, "t0", "t3") \
-    "81:\n" FBC_STRIDE_2_STEP(bits, store, "t0", "t1", "t2", "t3", "t4", "t5") \
-    "82:\n" FBC_STRIDE_2_STEP(bits, store, "t2", "t1", "t0", "t5", "t4", "t3")
+    "87:\n" FBC_STRIDE_2_ENTER(bits, FBC_STRIDE_2_ABOVE, "t0", "t3") "81:\n" FBC_STRIDE_2_STEP( \
+        bits, store, "t0", "t1", "t2", "t3", "t4", "t5") "82:\n" FBC_STRIDE_2_STEP(bits, store, "t2", "t1", "t0", \
+                                                                                   "t5", "t4", "t3")
 /* Behind a strip; a pair's first strip; its other ones. */
 #define FBC_STRIDE_2_NEXT \
     "83: lw t6, 44(sp)\n lw t2, 48(sp)\n lw t5, 52(sp)\n bnez t6, 6f\n" \
@@ -198,14 +197,16 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_CODE(bits, store) \
     FBC_STRIDE_2_BEGIN \
     FBC_STRIDE_2_PAIR_1 FBC_STRIDE_2_FILTER_##bits FBC_STRIDE_2_SCALES_##bits FBC_STRIDE_2_PAIR_2 \
-        FBC_STRIDE_2_TAPS_##bits FBC_STRIDE_2_STRIPS_1 FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4") \
-            FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_MASK, "a1") FBC_STRIDE_2_STRIPS_2 \
-    FBC_STRIDE_2_LOOP(bits, store) FBC_STRIDE_2_NEXT FBC_STRIDE_2_LOWEST(bits, store) FBC_STRIDE_2_ALL_WAYS(bits) FBC_STRIDE_2_END
+        FBC_STRIDE_2_TAPS_##bits FBC_STRIDE_2_STRIPS_1 \
+        FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4") FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_MASK, "a1") \
+            FBC_STRIDE_2_STRIPS_2 FBC_STRIDE_2_LOOP(bits, store) \
+    FBC_STRIDE_2_NEXT FBC_STRIDE_2_LOWEST(bits, store) FBC_STRIDE_2_ALL_WAYS(bits) FBC_STRIDE_2_END
 
 #define FBC_STRIDE_2_RUN(run, bits, is_signed, store) \
     do { \
         register fbc_stride_2_run *block __asm__("a0") = run; \
-        __asm__ volatile(".balign 16\n .option push\n .option norvc\n .option norelax\n" FBC_STRIDE_2_CODE(bits, store) ".option pop" \
+        __asm__ volatile(".balign 16\n .option push\n .option norvc\n .option norelax\n" FBC_STRIDE_2_CODE( \
+                             bits, store) ".option pop" \
                          : "+r"(block) \
                          : [first] "i"(((is_signed) ? 0x4C : 0x44) | ((bits) == 2 ? 1 : 0)), \
                            [more] "i"(((is_signed) ? 0x5C : 0x54) | ((bits) == 2 ? 1 : 0)), \
@@ -304,59 +305,37 @@ FBC_INLINE void fbc_stride_2_in_c(fbc_stride_2_run *run, uint32_t bits, uint32_t
 
 #endif
 
-/* What does not depend on channels and bands. */
-FBC_INLINE void fbc_prepare_stride_2(const fbc_conv_args *args, uint32_t bits, fbc_stride_2_run *run) {
-    const uint32_t width = args->output_width, right = args->pad_left == 0u;
-    const int32_t pixel = (int32_t)(args->output_channels * bits >> 3), step = (int32_t)(bits >> 1);
-    const int32_t line = (int32_t)width * pixel, row = (int32_t)(args->input_width * bits >> 3);
-    const int32_t again = (width & 1u) != 0u ? -1 : 0; /* only of 4 bits: an output is a byte of input apart */
-    run->row_bytes = (uint32_t)row;
-    run->plane_bytes = args->input_height * (uint32_t)row;
-    run->more_strips = (width - 1u) >> 1;
-    const int32_t planes = (int32_t)((bits == 4u ? 2u : 4u) * run->plane_bytes);
-    if (right) {
-        run->begin = row - step;
-        run->inner_up = 0;
-        run->turn = 32u - 2u * bits;
-        run->edge_mask = bits == 4u ? ~0xF0000u : ~0x03000300u;
-        run->first_output = (uint32_t)(line - pixel);
-        run->to_inner = -pixel;
-        run->step = -step;
-        run->again_input = -again;
-        run->pair_input = planes + row;
-        run->pair_output = 1 + line;
-    } else {
+/* Where strips are: the first one, and from strip to strip. Returns the bytes from a row of the output to the first
+ * strip's outer output. */
+FBC_INLINE uint32_t fbc_place_stride_2(const fbc_conv_args *args, uint32_t bits, uint32_t rows, uint32_t read,
+                                       fbc_stride_2_run *run) {
+    const int32_t pixel = (int32_t)(args->output_channels * bits >> 3), line = args->output_width * pixel;
+    const int32_t row = (int32_t)run->row_bytes, planes = (int32_t)((bits == 4u ? 2u : 4u) * run->plane_bytes);
+    const int32_t step = (int32_t)(bits >> 1), read_bytes = (int32_t)read * row, written = (int32_t)rows * line;
+    if (args->pad_left != 0u) {
         run->begin = -step;
         run->inner_up = bits == 4u ? 20u : 10u;
         run->turn = 2u * bits;
         run->edge_mask = bits == 4u ? ~0xF000u : ~0x00C000C0u;
-        run->first_output = 0;
         run->to_inner = pixel;
-        run->step = step;
-        run->again_input = again;
+        run->to_outer = line - pixel;
+        run->strip_input = step - read_bytes;
+        run->strip_output = 2 * pixel - written;
         run->pair_input = planes - row;
         run->pair_output = 1 - line;
+        return 0u;
     }
-    run->line = (uint32_t)line;
-    run->to_outer = line - run->to_inner;
-    run->again_output = again * run->to_inner;
-}
-
-FBC_INLINE void fbc_begin_stride_2_band(uint32_t bits, const fbc_plane_band *band, fbc_stride_2_run *run) {
-    const uint32_t looped = band->rows - band->below, kind = looped == 0u ? 0u : 2u - (looped & 1u);
-    const uint32_t inside = bits == 4u ? FBC_STRIDE_2_INSIDE_BYTES_4 : FBC_STRIDE_2_INSIDE_BYTES_2;
-    run->entry = 4u + kind * FBC_STRIDE_2_WAY_BYTES;
-    if (band->above == 0u) {
-        run->entry = 4u + 2u * FBC_STRIDE_2_WAY_BYTES + kind * inside;
-    } else if (kind == 2u) {
-        run->entry = 0;
-    }
-    run->rounds = (looped + 1u) >> 1;
-    run->above = band->above;
-    run->below = band->below;
-    run->output_rows = band->rows;
-    run->strip_input = run->step - (int32_t)(band->read * run->row_bytes);
-    run->strip_output = 2 * run->to_inner - (int32_t)(band->rows * run->line);
+    run->begin = row - step;
+    run->inner_up = 0;
+    run->turn = 32u - 2u * bits;
+    run->edge_mask = bits == 4u ? ~0xF0000u : ~0x03000300u;
+    run->to_inner = -pixel;
+    run->to_outer = line + pixel;
+    run->strip_input = -step - read_bytes;
+    run->strip_output = -2 * pixel - written;
+    run->pair_input = planes + row;
+    run->pair_output = 1 + line;
+    return (uint32_t)(line - pixel);
 }
 
 FBC_INLINE void fbc_run_stride_2(fbc_stride_2_run *run, uint32_t bits, uint32_t is_signed, uint32_t pair) {
@@ -381,33 +360,73 @@ FBC_INLINE void fbc_run_stride_2(fbc_stride_2_run *run, uint32_t bits, uint32_t 
     }
 }
 
-/* What a unit costs: see fbc_band_costs. */
-static const fbc_band_costs fbc_stride_2_costs = {.kernel = 3, .pixel = 33, .column = 37, .unit = 700};
-
-FBC_INLINE void fbc_depthwise_stride_2(const fbc_conv_args *args, uint32_t bits) {
-    fbc_band_units units = fbc_cut_units(args, &fbc_stride_2_costs, args->output_channels >> 2);
+/* Of its own, because the assembler takes all registers. */
+static __attribute__((noinline)) void fbc_compute_stride_2(const fbc_conv_args *args, uint32_t bits, uint32_t group,
+                                                           uint32_t count, uint32_t row, uint32_t rows) {
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_stride_2_run first;
         uint32_t more[14];
     } room;
     fbc_stride_2_run *run = (fbc_stride_2_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_prepare_stride_2(args, bits, run);
-    while (units.units.begin < units.units.end) {
-        const fbc_unit_run part = fbc_take_units(args, &units);
-        fbc_begin_stride_2_band(bits, &part.band, run);
-        const uint8_t *input = (const uint8_t *)args->input + part.band.first * run->row_bytes;
-        uint8_t *output = (uint8_t *)args->output + part.row * run->line + run->first_output;
-        for (uint32_t pair = 0; pair < 2u; pair += bits >> 1) {
-            const uint32_t channel = 4u * part.channel + 2u * pair;
-            run->filters = (const uint8_t *)args->weights + 3u * channel * bits / 2u;
-            run->scales = args->requantization.scale + channel;
-            run->addends = (const int32_t *)args->requantization.addend + channel;
-            run->plane = input + channel * run->plane_bytes;
-            run->output = output + (channel * bits >> 3);
-            run->last = run->filters + 6u * bits * part.count;
-            fbc_run_stride_2(run, bits, args->activation_signed, pair);
-        }
+    const uint32_t row_bytes = args->input_width * bits >> 3, pad = args->pad_top, width = args->output_width;
+    const uint32_t above = row == 0u ? pad : 0u, below = 2u * (row + rows) + 1u > args->input_height + pad;
+    const uint32_t looped = rows - below,
+                   inside = bits == 4u ? FBC_STRIDE_2_INSIDE_BYTES_4 : FBC_STRIDE_2_INSIDE_BYTES_2;
+    const uint32_t kind = looped == 0u ? 0u : 2u - (looped & 1u);
+    run->row_bytes = row_bytes;
+    run->plane_bytes = args->input_height * row_bytes;
+    run->more_strips = (width - 1u) >> 1;
+    run->rounds = (looped + 1u) >> 1;
+    run->below = below;
+    run->above = above;
+    run->output_rows = rows;
+    run->entry = 4u + kind * FBC_STRIDE_2_WAY_BYTES;
+    if (above == 0u) {
+        run->entry = 4u + 2u * FBC_STRIDE_2_WAY_BYTES + kind * inside;
+    } else if (kind == 2u) {
+        run->entry = 0;
+    }
+    const uint32_t outer = fbc_place_stride_2(args, bits, rows, 2u * rows + 1u - above - below, run);
+    const int32_t odd = bits == 4u ? (int32_t)(width & 1u) : 0; /* an output is a byte of input apart */
+    run->again_input = args->pad_left != 0u ? -odd : odd;
+    run->again_output = odd != 0 ? -run->to_inner : 0;
+    const uint32_t pixel = args->output_channels * bits >> 3;
+    run->filters = (const uint8_t *)args->weights + 6u * bits * group;
+    run->scales = args->requantization.scale + 4u * group;
+    run->addends = (const int32_t *)args->requantization.addend + 4u * group;
+    run->plane = (const uint8_t *)args->input + (2u * row + above - pad) * row_bytes + 4u * group * run->plane_bytes;
+    run->output = (uint8_t *)args->output + row * width * pixel + outer + (bits >> 1) * group;
+    run->last = run->filters + 6u * bits * count;
+    fbc_run_stride_2(run, bits, args->activation_signed, 0u);
+    if (bits == 2u) { /* the other pair of each group */
+        run->filters = (const uint8_t *)args->weights + 12u * group + 6u;
+        run->scales = args->requantization.scale + 4u * group + 2;
+        run->addends = (const int32_t *)args->requantization.addend + 4u * group + 2;
+        run->plane += 2u * run->plane_bytes;
+        run->last += 6;
+        fbc_run_stride_2(run, bits, args->activation_signed, 1u);
+    }
+}
+
+/* What a unit costs: see fbc_band_costs. */
+static const fbc_band_costs fbc_stride_2_costs = {.kernel = 3, .pixel = 33, .column = 37, .unit = 700};
+
+FBC_INLINE void fbc_depthwise_stride_2(const fbc_conv_args *args, uint32_t bits) {
+    const uint32_t groups = args->output_channels >> 2, height = args->output_height;
+    if (__builtin_expect(fbc_cores_divide(groups) != 0u, 1)) {
+        const fbc_range own = fbc_core_range(groups);
+        fbc_compute_stride_2(args, bits, own.begin, own.end - own.begin, 0u, height);
+        return;
+    }
+    const uint32_t band_rows = fbc_balance_bands(&fbc_stride_2_costs, groups, 1u, args->output_width, height);
+    fbc_range units = fbc_core_range(groups * ((height + band_rows - 1u) / band_rows));
+    while (units.begin < units.end) {
+        const uint32_t band = units.begin / groups, row = band * band_rows, group = units.begin - band * groups;
+        const uint32_t left = groups - group, all = units.end - units.begin, count = all < left ? all : left;
+        const uint32_t rows = height - row < band_rows ? height - row : band_rows;
+        fbc_compute_stride_2(args, bits, group, count, row, rows);
+        units.begin += count;
     }
 }
 
