@@ -35,7 +35,7 @@ typedef struct {
     uint32_t more_strips;    /* 32: behind the first one */
     uint32_t way;            /* 36: address of the way into the row loop, or 0, by the assembler */
     uint32_t rounds;         /* 40: of the row loop, of two rows, the first of which may be shorter */
-    uint32_t below;          /* 44: the last window's last row is below the plane */
+    uint32_t below;          /* 44: the last window's last row is beside the plane */
     int32_t strip_input;     /* 48: bytes from behind a strip's last row to the next strip */
     int32_t strip_output;    /* 52: likewise of the output */
     int32_t again_input;     /* 56: more from the first strip to the second: an output back if they are odd */
@@ -45,13 +45,16 @@ typedef struct {
     const uint8_t *plane;    /* 72: of the first channel, the first row that is read */
     uint8_t *output;         /* 76: of the first strip's first row */
     uint32_t plane_bytes;    /* 80: from channel to channel */
-    uint32_t row_bytes;      /* 84: of a plane */
+    int32_t row_step;        /* 84: from row to row */
     int32_t to_inner;        /* 88: bytes from an outer to an inner output */
     int32_t to_outer;        /* 92: from there to the next row's outer one */
     int32_t begin;           /* 96: bytes from a plane's row to the first strip's word */
     uint32_t entry;          /* 100: bytes to the way into the row loop, 0: the usual one */
     uint32_t saved[3];       /* 104: registers, by the assembler */
-    uint32_t above;          /* the first window's first row is above the plane */
+    int32_t filter_row;      /* 116: bytes from row to row of a filter */
+    int32_t filter_channel;  /* 120: from its last row to the first one of the next channel */
+    int32_t filter_pair;     /* 124: of the next pair */
+    uint32_t above;          /* the first window's first row is beside the plane */
     uint32_t output_rows;
 } fbc_stride_2_run;
 
@@ -133,8 +136,8 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
     "86: jr t4\n" FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_ABOVE) FBC_STRIDE_2_WAYS(bits, FBC_STRIDE_2_INSIDE_##bits) \
         FBC_STRIDE_2_WAY(bits, FBC_STRIDE_2_INSIDE_##bits, "t0", "t3", "81b")
 
-/* Filter rows from t0 on and, in place, as taps of inner outputs, moved up by t4; those of outer ones are these turned
- * by t4. Scales from t1 on, addends from t3 on. */
+/* Filter rows from t0 on, t4, t6 and a1 bytes apart, and, in place, as taps of inner outputs, moved up by t4; those of
+ * outer ones are these turned by t4. Scales from t1 on, addends from t3 on. */
 #define FBC_STRIDE_2_ALL_4(code, by) \
     code("s0", "s3", by) code("s1", "s4", by) code("s2", "s5", by) code("s6", "s9", by) code("s7", "s10", by) \
         code("s8", "s11", by)
@@ -143,20 +146,18 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_UP(outer, inner, by) "sll " inner ", " inner ", " by "\n"
 #define FBC_STRIDE_2_TURN(outer, inner, by) ".insn r 0x33, 5, 0x04, " outer ", " inner ", " by "\n" /* p.ror */
 #define FBC_STRIDE_2_MASK(outer, inner, mask) "and " outer ", " outer ", " mask "\n"
-#define FBC_STRIDE_2_HALF(outer, inner, step) ".insn i 0x0B, 5, " inner ", t0, " step "\n" /* p.lhu */
-#define FBC_STRIDE_2_OCTET(taps, step) ".insn i 0x0B, 4, " taps ", t0, " step "\n"         /* p.lbu */
-#define FBC_STRIDE_2_FILTER_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_HALF, "2")
-#define FBC_STRIDE_2_FILTER_2 \
-    FBC_STRIDE_2_OCTET("s4", "1") \
-    FBC_STRIDE_2_OCTET("s3", "1") \
-    FBC_STRIDE_2_OCTET("s5", "1") FBC_STRIDE_2_OCTET("s10", "1") FBC_STRIDE_2_OCTET("s9", "1") \
-        FBC_STRIDE_2_OCTET("s11", "7")
+#define FBC_STRIDE_2_HALF(taps, step) ".insn r 0x0B, 7, 0x28, " taps ", t0, " step "\n"  /* p.lhu */
+#define FBC_STRIDE_2_OCTET(taps, step) ".insn r 0x0B, 7, 0x20, " taps ", t0, " step "\n" /* p.lbu */
+#define FBC_STRIDE_2_FILTER(load, a, b, c, d, e, f, last) \
+    load(a, "t4") load(b, "t4") load(c, "t6") load(d, "t4") load(e, "t4") load(f, last)
+#define FBC_STRIDE_2_FILTER_4 FBC_STRIDE_2_FILTER(FBC_STRIDE_2_HALF, "s3", "s4", "s5", "s9", "s10", "s11", "t6")
+#define FBC_STRIDE_2_FILTER_2 FBC_STRIDE_2_FILTER(FBC_STRIDE_2_OCTET, "s4", "s3", "s5", "s10", "s9", "s11", "a1")
 #define FBC_STRIDE_2_TAPS_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_TAPS_2 \
     FBC_STRIDE_2_PACK("s3", "s5", "s3") \
     FBC_STRIDE_2_PACK("s9", "s11", "s9") \
-    FBC_STRIDE_2_PACK("s4", "s4", "zero") FBC_STRIDE_2_PACK("s10", "s10", "zero") \
-        FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t4")
+    FBC_STRIDE_2_PACK("s4", "s4", "zero") \
+    FBC_STRIDE_2_PACK("s10", "s10", "zero") FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_FIELD(word, pointer, step) ".insn i 0x0B, 2, " word ", " pointer ", " step "\n" /* p.lw */
 #define FBC_STRIDE_2_SCALES(second_scale, second_addend) \
     FBC_STRIDE_2_FIELD("a6", "t1", "8") \
@@ -175,8 +176,10 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
     ".word 0x00FB + ((87f - .) << 19)\n"     /* lp.starti 1 */ \
     ".word 0x10FB + ((84f - . - 4) << 19)\n"
 /* A pair's taps, and then its first strip; its taps masked by a1, t6 strips, the first t2 and t5 bytes ahead. */
-#define FBC_STRIDE_2_PAIR_1 "9: lw t1, 4(sp)\n lw t3, 8(sp)\n lw t4, 20(sp)\n"
-#define FBC_STRIDE_2_PAIR_2 \
+#define FBC_STRIDE_2_PAIR_1_4 "9: lw t4, 116(sp)\n lw t6, 120(sp)\n"
+#define FBC_STRIDE_2_PAIR_1_2 FBC_STRIDE_2_PAIR_1_4 "lw a1, 124(sp)\n"
+#define FBC_STRIDE_2_PAIR_2 "lw t1, 4(sp)\n lw t3, 8(sp)\n lw t4, 20(sp)\n"
+#define FBC_STRIDE_2_PAIR_3 \
     "lw a1, 28(sp)\n lw t6, 32(sp)\n sw t0, 0(sp)\n sw t1, 4(sp)\n sw t3, 8(sp)\n sw t6, 12(sp)\n li t6, 1\n"
 #define FBC_STRIDE_2_STRIPS_1 "85: lw t4, 24(sp)\n add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n"
 #define FBC_STRIDE_2_STRIPS_2 "lw t4, 36(sp)\n .insn i 0x7B, 2, x1, t6, 0\n bnez t4, 86f\n" /* lp.count 1 */
@@ -196,8 +199,8 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_END "8: lw gp, 104(sp)\n lw tp, 108(sp)\n lw sp, 112(sp)\n"
 #define FBC_STRIDE_2_CODE(bits, store) \
     FBC_STRIDE_2_BEGIN \
-    FBC_STRIDE_2_PAIR_1 FBC_STRIDE_2_FILTER_##bits FBC_STRIDE_2_SCALES_##bits FBC_STRIDE_2_PAIR_2 \
-        FBC_STRIDE_2_TAPS_##bits FBC_STRIDE_2_STRIPS_1 \
+    FBC_STRIDE_2_PAIR_1_##bits FBC_STRIDE_2_FILTER_##bits FBC_STRIDE_2_PAIR_2 \
+        FBC_STRIDE_2_SCALES_##bits FBC_STRIDE_2_PAIR_3 FBC_STRIDE_2_TAPS_##bits FBC_STRIDE_2_STRIPS_1 \
         FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4") FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_MASK, "a1") \
             FBC_STRIDE_2_STRIPS_2 FBC_STRIDE_2_LOOP(bits, store) \
     FBC_STRIDE_2_NEXT FBC_STRIDE_2_LOWEST(bits, store) FBC_STRIDE_2_ALL_WAYS(bits) FBC_STRIDE_2_END
@@ -228,15 +231,15 @@ FBC_INLINE int32_t fbc_stride_2_sum(const fbc_stride_2_run *run, const fbc_strid
                                     int32_t at, uint32_t rows, uint32_t turn, uint32_t mask) {
     const uint32_t bits = kind->bits;
     int32_t sum = 0;
-    for (uint32_t row = 0; row < rows; row++, filter += bits >> 1, at += (int32_t)run->row_bytes) {
+    for (uint32_t row = 0; row < rows; row++, filter += run->filter_row, at += run->row_step) {
         const uint32_t stored = bits == 4u ? filter[0] | (uint32_t)filter[1] << 8 : (uint32_t)filter[0];
         const uint32_t inner = stored << run->inner_up, word = (inner >> turn | inner << (-turn & 31u)) & mask;
         const uint8_t taps[4] = {(uint8_t)word, (uint8_t)(word >> 8), (uint8_t)(word >> 16), (uint8_t)(word >> 24)};
-        const int32_t first = at * (int32_t)(8u / bits);
         for (uint32_t lane = 0; lane < 32u / bits; lane++) {
             const int32_t tap = fbc_read_lane(taps, lane, bits, 1u);
             if (tap != 0) { /* other lanes may be beside the tile */
-                sum += tap * fbc_read_lane(run->plane, (uint32_t)(first + (int32_t)lane), bits, kind->is_signed);
+                const uint8_t *byte = run->plane + at + (int32_t)(lane * bits >> 3);
+                sum += tap * fbc_read_lane(byte, lane & (8u / bits - 1u), bits, kind->is_signed);
             }
         }
     }
@@ -253,9 +256,10 @@ FBC_INLINE void fbc_stride_2_output(const fbc_stride_2_run *run, const fbc_strid
                                     uint8_t *output, uint32_t above, uint32_t rows, uint32_t turn, uint32_t mask) {
     uint32_t values[2];
     for (uint32_t channel = 0; channel < 2u; channel++) {
-        const uint8_t *filter = run->filters + (3u * channel + above) * kind->bits / 2u;
+        const uint8_t *filter = run->filters + (int32_t)above * run->filter_row;
         const int32_t plane = at + (int32_t)(channel * run->plane_bytes);
-        const int32_t sum = fbc_stride_2_sum(run, kind, filter, plane, rows, turn, mask);
+        const int32_t sum =
+            fbc_stride_2_sum(run, kind, filter + 3u * channel * kind->bits / 2u, plane, rows, turn, mask);
         const int32_t product = fbc_multiply_less_one(sum, run->scales[channel].multiplier);
         const int32_t value = (product + run->addends[channel]) >> FBC_STRIDE_2_SHIFT;
         values[channel] = (uint32_t)fbc_clamp(value, 0, (int32_t)(1u << kind->bits) - 1);
@@ -273,7 +277,7 @@ FBC_INLINE void fbc_stride_2_strip(const fbc_stride_2_run *run, const fbc_stride
         *to += run->to_inner;
         fbc_stride_2_output(run, kind, *at, run->output + *to, above, rows, 0u, UINT32_MAX);
         *to += run->to_outer;
-        *at += (int32_t)((row == run->output_rows ? rows : 2u - above) * run->row_bytes);
+        *at += (int32_t)(row == run->output_rows ? rows : 2u - above) * run->row_step;
         above = 0;
     }
     *at += run->strip_input;
@@ -305,13 +309,12 @@ FBC_INLINE void fbc_stride_2_in_c(fbc_stride_2_run *run, uint32_t bits, uint32_t
 
 #endif
 
-/* Where strips are: the first one, and from strip to strip. Returns the bytes from a row of the output to the first
- * strip's outer output. */
-FBC_INLINE uint32_t fbc_place_stride_2(const fbc_conv_args *args, uint32_t bits, uint32_t rows, uint32_t read,
+/* Where strips are: the first one, and from strip to strip. Returns the bytes from a row of the output, the next one
+ * `line` bytes away, to the first strip's outer output. */
+FBC_INLINE uint32_t fbc_place_stride_2(const fbc_conv_args *args, uint32_t bits, int32_t row_bytes, int32_t line,
                                        fbc_stride_2_run *run) {
-    const int32_t pixel = (int32_t)(args->output_channels * bits >> 3), line = args->output_width * pixel;
-    const int32_t row = (int32_t)run->row_bytes, planes = (int32_t)((bits == 4u ? 2u : 4u) * run->plane_bytes);
-    const int32_t step = (int32_t)(bits >> 1), read_bytes = (int32_t)read * row, written = (int32_t)rows * line;
+    const int32_t pixel = (int32_t)(args->output_channels * bits >> 3), all = args->output_width * pixel;
+    const int32_t planes = (int32_t)((bits == 4u ? 2u : 4u) * run->plane_bytes), step = (int32_t)(bits >> 1);
     if (args->pad_left != 0u) {
         run->begin = -step;
         run->inner_up = bits == 4u ? 20u : 10u;
@@ -319,23 +322,36 @@ FBC_INLINE uint32_t fbc_place_stride_2(const fbc_conv_args *args, uint32_t bits,
         run->edge_mask = bits == 4u ? ~0xF000u : ~0x00C000C0u;
         run->to_inner = pixel;
         run->to_outer = line - pixel;
-        run->strip_input = step - read_bytes;
-        run->strip_output = 2 * pixel - written;
-        run->pair_input = planes - row;
-        run->pair_output = 1 - line;
+        run->strip_input = step;
+        run->strip_output = 2 * pixel;
+        run->pair_input = planes - row_bytes;
+        run->pair_output = 1 - all;
         return 0u;
     }
-    run->begin = row - step;
+    run->begin = row_bytes - step;
     run->inner_up = 0;
     run->turn = 32u - 2u * bits;
     run->edge_mask = bits == 4u ? ~0xF0000u : ~0x03000300u;
     run->to_inner = -pixel;
     run->to_outer = line + pixel;
-    run->strip_input = -step - read_bytes;
-    run->strip_output = -2 * pixel - written;
-    run->pair_input = planes + row;
-    run->pair_output = 1 + line;
-    return (uint32_t)(line - pixel);
+    run->strip_input = -step;
+    run->strip_output = -2 * pixel;
+    run->pair_input = planes + row_bytes;
+    run->pair_output = 1 + all;
+    return (uint32_t)(all - pixel);
+}
+
+/* How the row loop is entered and left: with `looped` rows. */
+FBC_INLINE void fbc_enter_stride_2(uint32_t bits, uint32_t above, uint32_t looped, fbc_stride_2_run *run) {
+    const uint32_t kind = looped == 0u ? 0u : 2u - (looped & 1u);
+    const uint32_t inside = bits == 4u ? FBC_STRIDE_2_INSIDE_BYTES_4 : FBC_STRIDE_2_INSIDE_BYTES_2;
+    run->rounds = (looped + 1u) >> 1;
+    run->entry = 4u + kind * FBC_STRIDE_2_WAY_BYTES;
+    if (above == 0u) {
+        run->entry = 4u + 2u * FBC_STRIDE_2_WAY_BYTES + kind * inside;
+    } else if (kind == 2u) {
+        run->entry = 0;
+    }
 }
 
 FBC_INLINE void fbc_run_stride_2(fbc_stride_2_run *run, uint32_t bits, uint32_t is_signed, uint32_t pair) {
@@ -369,42 +385,50 @@ static __attribute__((noinline)) void fbc_compute_stride_2(const fbc_conv_args *
         uint32_t more[14];
     } room;
     fbc_stride_2_run *run = (fbc_stride_2_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    const uint32_t row_bytes = args->input_width * bits >> 3, pad = args->pad_top, width = args->output_width;
-    const uint32_t above = row == 0u ? pad : 0u, below = 2u * (row + rows) + 1u > args->input_height + pad;
-    const uint32_t looped = rows - below,
-                   inside = bits == 4u ? FBC_STRIDE_2_INSIDE_BYTES_4 : FBC_STRIDE_2_INSIDE_BYTES_2;
-    const uint32_t kind = looped == 0u ? 0u : 2u - (looped & 1u);
-    run->row_bytes = row_bytes;
-    run->plane_bytes = args->input_height * row_bytes;
-    run->more_strips = (width - 1u) >> 1;
-    run->rounds = (looped + 1u) >> 1;
-    run->below = below;
-    run->above = above;
-    run->output_rows = rows;
-    run->entry = 4u + kind * FBC_STRIDE_2_WAY_BYTES;
-    if (above == 0u) {
-        run->entry = 4u + 2u * FBC_STRIDE_2_WAY_BYTES + kind * inside;
-    } else if (kind == 2u) {
-        run->entry = 0;
+    const int32_t row_bytes = (int32_t)(args->input_width * bits >> 3);
+    const uint32_t pad = args->pad_top, top = row == 0u ? pad : 0u, width = args->output_width;
+    const uint32_t bottom = 2u * (row + rows) + 1u > args->input_height + pad, read = 2u * rows + 1u - top - bottom;
+    const int32_t line = (int32_t)(width * args->output_channels * bits >> 3);
+    const uint8_t *plane = (const uint8_t *)args->input + (2u * row + top - pad) * (uint32_t)row_bytes;
+    uint8_t *output = (uint8_t *)args->output + row * (uint32_t)line;
+    run->filters = (const uint8_t *)args->weights + 6u * bits * group;
+    run->filter_row = (int32_t)(bits >> 1);
+    int32_t row_step = row_bytes, line_step = line;
+    if (bottom > top) { /* from the last row up, with the filter's */
+        plane += (read - 1u) * (uint32_t)row_bytes;
+        output += (rows - 1u) * (uint32_t)line;
+        run->filters += bits;
+        run->filter_row = -run->filter_row;
+        row_step = -row_bytes;
+        line_step = -line;
     }
-    const uint32_t outer = fbc_place_stride_2(args, bits, rows, 2u * rows + 1u - above - below, run);
+    run->filter_channel = (int32_t)(3u * bits >> 1) - 2 * run->filter_row;
+    run->filter_pair = run->filter_channel + 6; /* of 2 bits only */
+    run->above = top | bottom;
+    run->below = top & bottom;
+    run->output_rows = rows;
+    run->plane_bytes = args->input_height * (uint32_t)row_bytes;
+    run->more_strips = (width - 1u) >> 1;
+    run->row_step = row_step;
+    fbc_enter_stride_2(bits, run->above, rows - run->below, run);
+    const uint32_t outer = fbc_place_stride_2(args, bits, row_bytes, line_step, run);
     const int32_t odd = bits == 4u ? (int32_t)(width & 1u) : 0; /* an output is a byte of input apart */
     run->again_input = args->pad_left != 0u ? -odd : odd;
     run->again_output = odd != 0 ? -run->to_inner : 0;
-    const uint32_t pixel = args->output_channels * bits >> 3;
-    run->filters = (const uint8_t *)args->weights + 6u * bits * group;
+    run->strip_input -= (int32_t)read * row_step;
+    run->strip_output -= (int32_t)rows * line_step;
     run->scales = args->requantization.scale + 4u * group;
     run->addends = (const int32_t *)args->requantization.addend + 4u * group;
-    run->plane = (const uint8_t *)args->input + (2u * row + above - pad) * row_bytes + 4u * group * run->plane_bytes;
-    run->output = (uint8_t *)args->output + row * width * pixel + outer + (bits >> 1) * group;
+    run->plane = plane + 4u * group * run->plane_bytes;
+    run->output = output + outer + (bits >> 1) * group;
     run->last = run->filters + 6u * bits * count;
     fbc_run_stride_2(run, bits, args->activation_signed, 0u);
     if (bits == 2u) { /* the other pair of each group */
-        run->filters = (const uint8_t *)args->weights + 12u * group + 6u;
+        run->last += 6;
+        run->filters = run->last - 12u * count;
         run->scales = args->requantization.scale + 4u * group + 2;
         run->addends = (const int32_t *)args->requantization.addend + 4u * group + 2;
         run->plane += 2u * run->plane_bytes;
-        run->last += 6;
         fbc_run_stride_2(run, bits, args->activation_signed, 1u);
     }
 }
