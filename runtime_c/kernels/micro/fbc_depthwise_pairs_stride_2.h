@@ -8,7 +8,8 @@
  * follow away from it. Of its two outputs a strip computes the outer one, nearer to that side, first. Strips are a
  * whole number of bytes apart, so that a word of a row (of 2 bits: a half of one) that begins where the first strip's
  * does has the windows at the same lanes in all strips; only the first strip leaves out one tap of the outer outputs.
- * What of a word lies beside its row meets zeros. An odd column of outputs is computed twice.
+ * What of a word lies beside its row meets zeros. If columns of outputs are odd, one is computed twice. With padding
+ * below only, strips go from the last row up, so that rows beside the plane come first.
  *
  * Words of 2 bits hold two rows, so that two dot products are a window: one of the lower two rows, and one of the
  * upper row, which is the last row of the step before.
@@ -27,7 +28,7 @@ typedef struct {
     const uint8_t *filters;  /* 0: of the next pair: three rows of three taps and a zero of each channel */
     const fbc_scale *scales; /* 4: less one */
     const int32_t *addends;  /* 8 */
-    uint32_t left;           /* 12: strips of the pair behind the running ones, by the assembler */
+    uint32_t strips_left;    /* 12: strips of the pair behind the running ones, by the assembler */
     const uint8_t *last;     /* 16: behind the last pair's filter, as far as from pair to pair */
     uint32_t inner_up;       /* 20: bits by which filter rows are shifted for inner outputs */
     uint32_t turn;           /* 24: and then turned right for outer ones */
@@ -66,7 +67,8 @@ typedef enum { FBC_STRIDE_2_BYTE, FBC_STRIDE_2_LOWER, FBC_STRIDE_2_UPPER } fbc_s
 
 #ifdef FBC_XPULPNN
 
-_Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below has the offsets of members as numbers");
+_Static_assert(offsetof(fbc_stride_2_run, filter_pair) == 124,
+               "the assembler below has the offsets of members as numbers");
 
 /* Registers: s0-s2 taps of the outer output of the first channel, s3-s5 of the inner one, s6-s8 and s9-s11 of the
  * second channel; t0-t2 and t3-t5 their rows; t6, a1 sums and values; a2, ra planes, a0 from row to row; a3 output, a4,
@@ -74,7 +76,7 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
  * put back at the end; only a trap could miss them.
  *
  * Of 2 bits: s0, s3, s6, s9 taps of the lower rows, s1, s4, s7, s10 of the upper row; t0, t2 and t3, t5 the rows of a
- * step and of the one before; s2 the lower half of a byte. */
+ * step and of the one before; s2 the lower half of a byte; s5, s8, s11 strip_input, strip_output and below. */
 #define FBC_STRIDE_2_LOAD_4(word, pointer) ".insn r 0x0B, 7, 0x10, " word ", " pointer ", a0\n" /* p.lw */
 #define FBC_STRIDE_2_LOAD_2(word, pointer) ".insn r 0x0B, 7, 0x28, " word ", " pointer ", a0\n" /* p.lhu */
 #define FBC_STRIDE_2_ROW(bits, first, second) \
@@ -151,11 +153,11 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_FILTER(load, a, b, c, d, e, f, last) \
     load(a, "t4") load(b, "t4") load(c, "t6") load(d, "t4") load(e, "t4") load(f, last)
 #define FBC_STRIDE_2_FILTER_4 FBC_STRIDE_2_FILTER(FBC_STRIDE_2_HALF, "s3", "s4", "s5", "s9", "s10", "s11", "t6")
-#define FBC_STRIDE_2_FILTER_2 FBC_STRIDE_2_FILTER(FBC_STRIDE_2_OCTET, "s4", "s3", "s5", "s10", "s9", "s11", "a1")
+#define FBC_STRIDE_2_FILTER_2 FBC_STRIDE_2_FILTER(FBC_STRIDE_2_OCTET, "s4", "s3", "s0", "s10", "s9", "s6", "a1")
 #define FBC_STRIDE_2_TAPS_4 FBC_STRIDE_2_ALL_4(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_TAPS_2 \
-    FBC_STRIDE_2_PACK("s3", "s5", "s3") \
-    FBC_STRIDE_2_PACK("s9", "s11", "s9") \
+    FBC_STRIDE_2_PACK("s3", "s0", "s3") \
+    FBC_STRIDE_2_PACK("s9", "s6", "s9") \
     FBC_STRIDE_2_PACK("s4", "s4", "zero") \
     FBC_STRIDE_2_PACK("s10", "s10", "zero") FBC_STRIDE_2_ALL_2(FBC_STRIDE_2_UP, "t4")
 #define FBC_STRIDE_2_FIELD(word, pointer, step) ".insn i 0x0B, 2, " word ", " pointer ", " step "\n" /* p.lw */
@@ -166,8 +168,11 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
 #define FBC_STRIDE_2_SCALES_4 FBC_STRIDE_2_SCALES("8", "4")
 #define FBC_STRIDE_2_SCALES_2 FBC_STRIDE_2_SCALES("24", "12")
 
+/* Of 2 bits: what is constant and has a register. As many instructions, so that the next ones begin a cache line. */
+#define FBC_STRIDE_2_CONSTANTS_4 "nop\n nop\n nop\n"
+#define FBC_STRIDE_2_CONSTANTS_2 "lw s11, 44(a0)\n lw s5, 48(a0)\n lw s8, 52(a0)\n"
 #define FBC_STRIDE_2_BEGIN \
-    "nop\n nop\n nop\n sw gp, 104(a0)\n sw tp, 108(a0)\n sw sp, 112(a0)\n mv sp, a0\n" \
+    "sw gp, 104(a0)\n sw tp, 108(a0)\n sw sp, 112(a0)\n mv sp, a0\n" \
     "lw t1, 100(sp)\n lw a2, 72(sp)\n lw t3, 80(sp)\n lla t0, 86f\n add t0, t0, t1\n add ra, a2, t3\n" \
     "bnez t1, 1f\n li t0, 0\n 1: sw t0, 36(sp)\n" \
     "lw a3, 76(sp)\n lw a0, 84(sp)\n lw a4, 88(sp)\n lw a5, 92(sp)\n lw t0, 0(sp)\n lw t2, 96(sp)\n li t5, 0\n" \
@@ -188,22 +193,29 @@ _Static_assert(offsetof(fbc_stride_2_run, saved) == 104, "the assembler below ha
         bits, store, "t0", "t1", "t2", "t3", "t4", "t5") "82:\n" FBC_STRIDE_2_STEP(bits, store, "t2", "t1", "t0", \
                                                                                    "t5", "t4", "t3")
 /* Behind a strip; a pair's first strip; its other ones. */
+#define FBC_STRIDE_2_ADVANCE(below, input, output) \
+    "bnez " below ", 6f\n 5: add a2, a2, " input "\n add ra, ra, " input "\n add a3, a3, " output "\n"
+#define FBC_STRIDE_2_BEHIND_4 \
+    "83: lw t6, 44(sp)\n lw t2, 48(sp)\n lw t5, 52(sp)\n" FBC_STRIDE_2_ADVANCE("t6", "t2", "t5")
+#define FBC_STRIDE_2_BEHIND_2 "83: " FBC_STRIDE_2_ADVANCE("s11", "s5", "s8")
 #define FBC_STRIDE_2_NEXT \
-    "83: lw t6, 44(sp)\n lw t2, 48(sp)\n lw t5, 52(sp)\n bnez t6, 6f\n" \
-    "5: add a2, a2, t2\n add ra, ra, t2\n add a3, a3, t5\n" \
     "84: lw t6, 12(sp)\n lw t2, 56(sp)\n lw t5, 60(sp)\n li a1, -1\n beqz t6, 7f\n sw zero, 12(sp)\n j 85b\n" \
     "7: lw t0, 0(sp)\n lw t1, 16(sp)\n lw t2, 64(sp)\n lw t5, 68(sp)\n bne t0, t1, 9b\n j 8f\n"
 #define FBC_STRIDE_2_LOWEST(bits, store) \
     "6:\n" FBC_STRIDE_2_ROW(bits, "t1", "t4") \
         FBC_STRIDE_2_OUTPUTS(FBC_STRIDE_2_LOWEST_WINDOW_##bits, store, "t0", "t1", "", "t3", "t4", "") "j 5b\n"
 #define FBC_STRIDE_2_END "8: lw gp, 104(sp)\n lw tp, 108(sp)\n lw sp, 112(sp)\n"
+/* Labels: 9 a pair, 85 strips of it, 87 and 86 usual and other ways into the row loop, 81 and 82 its two rows, 83
+ * behind it, 6 the lowest row, 5 to the next strip, 84 behind strips, 7 behind a pair, 8 the end. What runs for every
+ * pair is one piece of about 512 bytes, the cores' own instruction buffer. */
 #define FBC_STRIDE_2_CODE(bits, store) \
-    FBC_STRIDE_2_BEGIN \
-    FBC_STRIDE_2_PAIR_1_##bits FBC_STRIDE_2_FILTER_##bits FBC_STRIDE_2_PAIR_2 \
-        FBC_STRIDE_2_SCALES_##bits FBC_STRIDE_2_PAIR_3 FBC_STRIDE_2_TAPS_##bits FBC_STRIDE_2_STRIPS_1 \
-        FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4") FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_MASK, "a1") \
-            FBC_STRIDE_2_STRIPS_2 FBC_STRIDE_2_LOOP(bits, store) \
-    FBC_STRIDE_2_NEXT FBC_STRIDE_2_LOWEST(bits, store) FBC_STRIDE_2_ALL_WAYS(bits) FBC_STRIDE_2_END
+    FBC_STRIDE_2_CONSTANTS_##bits FBC_STRIDE_2_BEGIN \
+        FBC_STRIDE_2_PAIR_1_##bits FBC_STRIDE_2_FILTER_##bits FBC_STRIDE_2_PAIR_2 \
+            FBC_STRIDE_2_SCALES_##bits FBC_STRIDE_2_PAIR_3 FBC_STRIDE_2_TAPS_##bits FBC_STRIDE_2_STRIPS_1 \
+            FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_TURN, "t4") FBC_STRIDE_2_ALL_##bits(FBC_STRIDE_2_MASK, "a1") \
+                FBC_STRIDE_2_STRIPS_2 FBC_STRIDE_2_LOOP(bits, store) \
+                    FBC_STRIDE_2_BEHIND_##bits FBC_STRIDE_2_NEXT FBC_STRIDE_2_LOWEST(bits, store) \
+                        FBC_STRIDE_2_ALL_WAYS(bits) FBC_STRIDE_2_END
 
 #define FBC_STRIDE_2_RUN(run, bits, is_signed, store) \
     do { \
@@ -436,13 +448,8 @@ static __attribute__((noinline)) void fbc_compute_stride_2(const fbc_conv_args *
 /* What a unit costs: see fbc_band_costs. */
 static const fbc_band_costs fbc_stride_2_costs = {.kernel = 3, .pixel = 33, .column = 37, .unit = 700};
 
-FBC_INLINE void fbc_depthwise_stride_2(const fbc_conv_args *args, uint32_t bits) {
+static __attribute__((noinline)) void fbc_compute_stride_2_bands(const fbc_conv_args *args, uint32_t bits) {
     const uint32_t groups = args->output_channels >> 2, height = args->output_height;
-    if (__builtin_expect(fbc_cores_divide(groups) != 0u, 1)) {
-        const fbc_range own = fbc_core_range(groups);
-        fbc_compute_stride_2(args, bits, own.begin, own.end - own.begin, 0u, height);
-        return;
-    }
     const uint32_t band_rows = fbc_balance_bands(&fbc_stride_2_costs, groups, 1u, args->output_width, height);
     fbc_range units = fbc_core_range(groups * ((height + band_rows - 1u) / band_rows));
     while (units.begin < units.end) {
@@ -451,6 +458,16 @@ FBC_INLINE void fbc_depthwise_stride_2(const fbc_conv_args *args, uint32_t bits)
         const uint32_t rows = height - row < band_rows ? height - row : band_rows;
         fbc_compute_stride_2(args, bits, group, count, row, rows);
         units.begin += count;
+    }
+}
+
+FBC_INLINE void fbc_depthwise_stride_2(const fbc_conv_args *args, uint32_t bits) {
+    const uint32_t groups = args->output_channels >> 2;
+    if (fbc_cores_divide(groups)) {
+        const fbc_range own = fbc_core_range(groups);
+        fbc_compute_stride_2(args, bits, own.begin, own.end - own.begin, 0u, args->output_height);
+    } else {
+        fbc_compute_stride_2_bands(args, bits);
     }
 }
 
