@@ -38,7 +38,7 @@ FOLDED_SHIFT = 18
 """Shift of the folded form with factors of 16 bits: ``FBC_STRIP_NARROW_SHIFT``."""
 
 PLANE_SHIFT = 16
-"""Shift of depthwise layers that read planes of less than 8 bits in place: ``FBC_PAIR_SHIFT``."""
+"""Shift of depthwise layers that read planes of less than 8 bits in place: ``FBC_PLANE_SHIFT``."""
 
 SHORT_SHIFT = 15
 """Shift of the short form: ``FBC_SHORT_SHIFT``."""

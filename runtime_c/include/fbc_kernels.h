@@ -200,7 +200,7 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
- * at most one row above and below (common/fbc_in_place.h). One byte in front of the input and up to 3 behind it are read
+ * at most one row above and below (common/fbc_in_place.h). Up to 4 bytes in front of the input and 4 behind it are read
  * and not used.
  *
  * Less one (2 bits: thresholds), clipped to all unsigned outputs. fbc_depthwise_channels_8: activations and outputs of

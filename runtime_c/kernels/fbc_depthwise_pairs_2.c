@@ -1,18 +1,18 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Depthwise convolution 3x3 of channel-first activations, weights and outputs of 2 bits: four channels are a byte,
- * whose halves two runs write. */
-#include "micro/fbc_depthwise_by_pairs.h"
+/* Depthwise convolution 3x3, stride 1 or 2, of channel-first activations, weights and outputs of 2 bits, read in place
+ * without scratch. */
 #include "micro/fbc_depthwise_flat_2.h"
+#include "micro/fbc_depthwise_pairs_stride_2.h"
 
-FBC_PAIR_KINDS(2, 2L)
-FBC_PAIR_KINDS(2, 2H)
+static __attribute__((noinline)) void depthwise_stride_1(const fbc_conv_args *args) {
+    fbc_depthwise_flat_2(args);
+}
 
 void fbc_depthwise_pairs_2(void *arguments) {
-    static fbc_pairs_table table = FBC_PAIR_TABLE(2, 2L, 2H);
     const fbc_conv_args *args = arguments;
     if (args->stride_height == 1u) {
-        fbc_depthwise_flat_2(args);
+        depthwise_stride_1(args);
     } else {
-        fbc_depthwise_by_pairs(args, 2u, &table);
+        fbc_depthwise_stride_2(args, 2u);
     }
 }

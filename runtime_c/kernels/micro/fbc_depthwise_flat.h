@@ -17,7 +17,6 @@
 #include "micro/fbc_depthwise_in_place.h"
 #include "micro/fbc_xpulp.h"
 
-enum { FBC_FLAT_SHIFT = 16 };
 
 /* The channels that are computed at once. Assemblers have the offsets of the members as numbers. */
 typedef struct {
@@ -139,7 +138,7 @@ FBC_INLINE int32_t fbc_flat_output(const fbc_conv_args *args, uint32_t channel, 
     }
     const int32_t product = fbc_multiply_less_one(sum, args->requantization.scale[channel].multiplier);
     const int32_t addend = ((const int32_t *)args->requantization.addend)[channel];
-    return fbc_clamp((product + addend) >> FBC_FLAT_SHIFT, 0, (int32_t)(1u << bits) - 1);
+    return fbc_clamp((product + addend) >> FBC_PLANE_SHIFT, 0, (int32_t)(1u << bits) - 1);
 }
 
 FBC_INLINE void fbc_depthwise_flat(const fbc_conv_args *args, uint32_t bits, const fbc_band_costs *costs) {

@@ -75,7 +75,7 @@ static const fbc_band_costs fbc_flat_4_costs = {.kernel = 3, .pixel = 33, .colum
     __asm__ volatile(FBC_FLAT_ASM_BEGIN FBC_FLAT_4_TAPS FBC_FLAT_4_STRIPS FBC_FLAT_4_EDGES FBC_FLAT_ASM_END \
                      : \
                      : "r"(block), [first] "i"((is_signed) ? 0x4C : 0x44), [more] "i"((is_signed) ? 0x5C : 0x54), \
-                       [shift] "i"(FBC_FLAT_SHIFT) \
+                       [shift] "i"(FBC_PLANE_SHIFT) \
                      : FBC_FLAT_CLOBBERS)
 
 #define FBC_DEFINE_FLAT_4(is_signed) \

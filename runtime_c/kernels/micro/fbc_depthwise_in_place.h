@@ -7,6 +7,9 @@
 #include "common/fbc_in_place.h"
 #include "micro/fbc_depthwise_bands.h"
 
+/* Right shift of the requantization of planes of less than 8 bits. */
+enum { FBC_PLANE_SHIFT = 16 };
+
 /* Output rows of a tile, and the input rows that they read. A row loop computes all but the last, in rounds of three
  * rows (stride 2: two), the first of which may be shorter. */
 typedef struct {
