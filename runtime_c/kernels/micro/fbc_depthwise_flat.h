@@ -17,7 +17,6 @@
 #include "micro/fbc_depthwise_in_place.h"
 #include "micro/fbc_xpulp.h"
 
-
 /* The channels that are computed at once. Assemblers have the offsets of the members as numbers. */
 typedef struct {
     const uint8_t *filters;  /* 0: rows of three taps and a zero */

@@ -21,7 +21,6 @@
 #include "common/fbc_requantize.h"
 #include "micro/fbc_depthwise_in_place.h"
 
-
 /* The assembler knows the offsets of the members. */
 typedef struct {
     const uint8_t *filters;  /* 0: of the next pair: three rows of three taps and a zero of each channel */
