@@ -72,7 +72,7 @@ typedef void (*channels_function)(fbc_channel_run *run);
 /* By sign of the activations, stride, whether sums are clamped. */
 typedef const channels_function channels_table[2][1][2];
 
-enum { FBC_WIDENED_GROUPS = 4 };
+enum { FBC_WIDENED_GROUPS = 1 };
 
 /* Channels [channel, channel + count) of a band. Narrow weights are widened some groups of four channels at once. */
 FBC_INLINE void compute_channels(const fbc_conv_args *args, channels_function function, uint32_t channel,
@@ -140,6 +140,6 @@ void fbc_depthwise_channels_8(void *arguments) {
     if (args->stride_height == 1u) {
         fbc_depthwise_channels_1(args);
     } else {
-        fbc_depthwise_channels_2(args);
+        fbc_depthwise_channels_2(args, &band_costs);
     }
 }

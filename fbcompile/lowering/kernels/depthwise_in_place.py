@@ -27,16 +27,20 @@ from fbcompile.lowering.requantization_form import PLANE_SHIFT, RequantizationFo
 class InPlaceKernel(Kernel):
     """A 3x3 depthwise convolution down strips of two columns of one channel, or of a pair of channels.
 
-    Strips come in phases: those inside, and those at each edge with a column of padding.
+    Strips come in phases: those inside, where they are not alike, and those at each edge with a column of
+    padding.
 
     Attributes:
         channels_at_once: Channels of a strip.
         channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
         band_costs: How it weighs numbers of bands.
+        call: Cycles per call, by stride.
+        begin: Cycles per call and phase of strips, by stride.
         banded: More cycles per call, if there are several bands.
-        unit: Cycles per strip's channels and band.
-        phase: Cycles per phase of strips in them.
-        strip: Cycles per strip.
+        inside: Phases of the strips inside, by stride; with 0 they are in that of an edge.
+        unit: Cycles per strip's channels and band, by stride.
+        phase: Cycles per phase of strips in them, by stride.
+        strip: Cycles per strip, by stride.
         output: Cycles per output element, by stride.
         clamped: More per output element, if sums are clamped.
         narrow: More per call, if weights are narrower than activations.
@@ -46,10 +50,13 @@ class InPlaceKernel(Kernel):
     channels_at_once: int
     channels_of_unit: int
     band_costs: BandCosts
+    call: tuple[float, float]
+    begin: tuple[float, float] = (0, 0)
     banded: float
-    unit: float
-    phase: float
-    strip: float
+    inside: tuple[int, int] = (1, 1)
+    unit: tuple[float, float]
+    phase: tuple[float, float]
+    strip: tuple[float, float]
     output: tuple[float, float]
     clamped: float = 0.0
     narrow: float = 0.0
@@ -66,22 +73,22 @@ class InPlaceKernel(Kernel):
         if units % cores != 0:
             bands, rows, _ = self.band_costs.cut(units, 1, tile.output_width, rows, cores)
         strips, phases = self._strips(layer)
+        by_stride = (self.call, self.begin, self.unit, self.phase, self.strip, self.output)
+        call, begin, unit, phase, strip, output = (pair[layer.shape.stride_width - 1] for pair in by_stride)
         clamped = self.clamped if layer.requantization.clamp is not None else 0.0
-        per_row = 2 * self.channels_at_once * (self.output[layer.shape.stride_width - 1] + clamped)
+        per_row = 2 * self.channels_at_once * (output + clamped)
         narrower = layer.weight_bits < layer.inputs[0].bits
-        work = self.unit + phases * self.phase + strips * (self.strip + rows * per_row) + self.taps * narrower
+        work = unit + phases * phase + strips * (strip + rows * per_row) + self.taps * narrower
         slowest = -(-units * bands // cores) * self.channels_of_unit // self.channels_at_once
-        return self.cost.call + self.banded * (bands > 1) + self.narrow * narrower + slowest * work
+        call += phases * begin + self.banded * (bands > 1) + self.narrow * narrower
+        return call + slowest * work
 
     def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
         """Strips of a row, and how many phases they are."""
         shape, width = layer.shape, layer.output.width
-        if shape.stride_width == 1:
-            edges, classes = 2, 2 if layer.inputs[0].bits == 2 else 1
-        else:
-            edges, classes = shape.pad_left + columns_behind(layer), 1
+        edges = 2 if shape.stride_width == 1 else shape.pad_left + columns_behind(layer)
         inside = max(0, -(-(width - 2 * edges) // 2))
-        return edges + inside, edges + min(classes, inside)
+        return edges + inside, edges + min(self.inside[shape.stride_width - 1], inside)
 
 
 def columns_behind(layer: Layer) -> int:
@@ -127,7 +134,7 @@ _CHANNELS_8 = InPlaceKernel(
     "filter_rows",
     4,
     "kernels/fbc_depthwise_channels_8.c",
-    Cost(700, 0, 0, 0),
+    Cost(0, 0, 0, 0),
     takes_channel_first=True,
     whole_rows=True,
     activation_widths=(8,),
@@ -136,11 +143,14 @@ _CHANNELS_8 = InPlaceKernel(
     channels_at_once=1,
     channels_of_unit=1,
     band_costs=BandCosts(kernel=3, pixel=8, column=7, unit=100),
+    call=(700, 0),
+    begin=(0, 522),
     banded=600,
-    unit=60,
-    phase=11,
-    strip=13,
-    output=(7.9, 10.7),
+    inside=(1, 0),
+    unit=(60, 0),
+    phase=(11, 33.6),
+    strip=(13, 8.4),
+    output=(7.9, 10.44),
     clamped=1.17,
     narrow=75,
     taps=26,
@@ -156,10 +166,13 @@ _PAIRS_4 = dataclasses.replace(
     channels_at_once=2,
     channels_of_unit=4,
     band_costs=BandCosts(kernel=3, pixel=33, column=37, unit=700),
+    call=(700, 700),
+    begin=(0, 0),
     banded=525,
-    unit=0,
-    phase=117,
-    strip=44,
+    inside=(1, 1),
+    unit=(0, 0),
+    phase=(117, 117),
+    strip=(44, 44),
     output=(7.9, 8.9),
     clamped=0.0,
     narrow=0.0,
@@ -172,11 +185,11 @@ _PAIRS_2 = dataclasses.replace(
     activation_widths=(2,),
     weight_widths=(2,),
     output_widths=(2,),
-    cost=Cost(1430, 0, 0, 0),
+    call=(1430, 1430),
     banded=1300,
-    unit=0,
-    phase=127,
-    strip=38,
+    inside=(2, 1),
+    phase=(127, 127),
+    strip=(38, 38),
     output=(8.95, 9.5),
 )
 

@@ -6,8 +6,8 @@
  * place of all words. So at the edge with a column of padding a word may begin two bytes in front of its row, or end
  * two bytes behind it: the tap there is zero. The strip at that edge is the first one, from the left or from the right,
  * and only its outer output has a tap less; the other strips take their taps from the inner output. With padding on
- * both sides, the strip at the right edge is a pass of its own, and so are the strips in front of the one that a core
- * begins with. Of an odd number of columns, the second strip computes one again.
+ * both sides, the strip at the right edge is a pass of its own. Of an odd number of columns, the second strip computes
+ * one again.
  *
  * Three rows stay in registers; their roles rotate, so the row loop holds two steps. An odd number of rows enters it in
  * the middle. A row above is zero; a last row whose window has a row below leaves that out behind the loop. */
@@ -260,9 +260,6 @@ typedef void (*fbc_channels_2_function)(fbc_channel_run_2 *run);
     {FBC_CHANNELS_2_BELOW(is_signed, PLAIN), FBC_CHANNELS_2_BELOW(is_signed, CLAMPED)}
 static const fbc_channels_2_function fbc_channels_2_table[2][2][2] = {FBC_CHANNELS_2_KINDS(0), FBC_CHANNELS_2_KINDS(1)};
 
-/* A unit costs about ten cycles per output, three per column, and what it costs by itself. */
-static const fbc_band_costs fbc_channels_2_costs = {.kernel = 3, .pixel = 10, .column = 3, .unit = 60};
-
 enum { FBC_BANKS_BYTES_2 = 64 }; /* so far apart lie bytes in the same bank of L1 */
 
 /* The cores go down their strips in step. Where all rows, or every other one, begin in one bank, that could not serve
@@ -272,8 +269,7 @@ FBC_INLINE uint32_t fbc_turn_2(uint32_t width, uint32_t strips) {
     return width % (FBC_BANKS_BYTES_2 / 2) == 0u ? (fbc_core_id() & 7u) * strips >> 3 : 0u;
 }
 
-static __attribute__((noinline)) void fbc_compute_turned_2(fbc_channels_2_function function, uint32_t turn,
-                                                           fbc_channel_run_2 *run) {
+FBC_INLINE void fbc_compute_turned_2(fbc_channels_2_function function, uint32_t turn, fbc_channel_run_2 *run) {
     const uint32_t *const filters = run->filters, *const end = run->filters_end;
     const uint32_t strips = run->strips, edge_taps = run->edge_taps;
     const fbc_scale *scales = run->scales;
@@ -312,31 +308,29 @@ static __attribute__((noinline)) void fbc_compute_turned_2(fbc_channels_2_functi
     run->output = next_output;
 }
 
-/* Leaves the run at the channels behind. */
-FBC_INLINE void fbc_compute_channels_2(fbc_channels_2_function function, uint32_t turn, fbc_channel_run_2 *run) {
-    if (turn != 0u) {
-        fbc_compute_turned_2(function, turn, run);
-    } else {
-        function(run);
-    }
-}
+enum { FBC_WIDENED_GROUPS_2 = 3 };
 
-enum { FBC_WIDENED_GROUPS_2 = 4 };
-
-/* Narrow weights are widened some groups of four channels at once. */
-static __attribute__((noinline)) void fbc_compute_widened_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
-                                                            fbc_channels_2_function function, uint32_t turn,
-                                                            fbc_channel_run_2 *run) {
+/* Of narrow weights, or strips in turn. Narrow weights are widened some groups of four channels at once. */
+static __attribute__((noinline)) void fbc_compute_parts_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
+                                                          fbc_channels_2_function function, uint32_t turn,
+                                                          fbc_channel_run_2 *run) {
     const uint32_t bits = args->weight_bits, end = channel + count;
     uint32_t widened[FBC_WIDENED_GROUPS_2 * FBC_FILTER_ROWS];
     while (channel < end) {
-        const uint32_t group = channel & ~3u, most = group + 4u * FBC_WIDENED_GROUPS_2;
+        const uint32_t group = channel & ~3u, most = bits == 8u ? end : group + 4u * FBC_WIDENED_GROUPS_2;
         const uint32_t next = most < end ? most : end;
-        fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits, (next - group + 3u) >> 2,
-                          widened);
-        run->filters = widened + 3u * (channel - group);
-        run->filters_end = widened + 3u * (next - group);
-        fbc_compute_channels_2(function, turn, run);
+        run->filters = (const uint32_t *)args->weights + 3u * channel;
+        if (bits != 8u) {
+            fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits, (next - group + 3u) >> 2,
+                              widened);
+            run->filters = widened + 3u * (channel - group);
+        }
+        run->filters_end = run->filters + 3u * (next - channel);
+        if (turn != 0u) {
+            fbc_compute_turned_2(function, turn, run);
+        } else {
+            function(run);
+        }
         channel = next;
     }
 }
@@ -377,13 +371,13 @@ static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *ar
     const uint32_t is_signed = args->activation_signed != 0u, clamped = args->requantization.clamped != 0u;
     const fbc_channels_2_function function = fbc_channels_2_table[is_signed][clamped][band.below];
     const uint32_t turn = fbc_turn_2(row_bytes, run->strips);
-    if (args->weight_bits != 8u) {
-        fbc_compute_widened_2(args, channel, count, function, turn, run);
+    if (args->weight_bits != 8u || turn != 0u) {
+        fbc_compute_parts_2(args, channel, count, function, turn, run);
         return;
     }
     run->filters = (const uint32_t *)args->weights + 3u * channel;
     run->filters_end = run->filters + 3u * count;
-    fbc_compute_channels_2(function, turn, run);
+    function(run);
 }
 
 /* Several bands, or columns of padding on both sides: the strip at the right edge is a second pass. */
@@ -401,7 +395,7 @@ static __attribute__((noinline)) void fbc_compute_bands_2(const fbc_conv_args *a
     }
 }
 
-static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_args *args) {
+static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_args *args, const fbc_band_costs *costs) {
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_channel_run_2 first;
@@ -409,7 +403,7 @@ static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_ar
     } room;
     fbc_channel_run_2 *run = (fbc_channel_run_2 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
     const uint32_t strips = (args->output_width + 1u) >> 1, rows = args->output_height;
-    const fbc_band_units units = fbc_cut_units(args, &fbc_channels_2_costs, args->output_channels);
+    const fbc_band_units units = fbc_cut_units(args, costs, args->output_channels);
     const uint32_t channel = units.units.begin, count = units.units.end - channel;
     if ((args->input_width & 1u) != 0u || units.band_rows != rows) {
         fbc_compute_bands_2(args, units, strips, run);
