@@ -46,8 +46,9 @@ typedef struct {
     uint32_t above;              /* the first row's window has a row above the plane */
 } fbc_channel_run_2;
 
-/* Where the taps of a row, three bytes and a zero, go in a word, by columns of padding on the left. */
-enum { FBC_TAPS_2_UNPADDED = 0x03020100, FBC_TAPS_2_PADDED = 0x02010003 };
+/* Selectors: the taps of a row, three bytes and a zero, from a word's first byte on, and a byte without a tap. */
+#define FBC_TAPS_2 0x03020100u
+#define FBC_NO_TAP_2 3u
 
 /* Bytes of a way into the row loop. */
 enum { FBC_CHANNEL_2_ENTRY = 5 * 4 };
@@ -343,18 +344,18 @@ static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *ar
     const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
     const uint32_t left = args->pad_left, row_bytes = args->input_width, columns = args->output_width;
     const int32_t pixel = args->output_channels, output_row = (int32_t)columns * pixel;
-    const int32_t apart = backwards ? -2 : 2, output_apart = backwards ? -pixel : pixel;
-    const uint32_t column = backwards ? columns - 1u : 0u, looped = rows - band.below;
-    run->taps = left ? FBC_TAPS_2_PADDED : FBC_TAPS_2_UNPADDED;
-    run->edge_taps = run->taps | 3u << 8u * (backwards ? 2u + left : 1u);
-    run->overlap = row_bytes & 1u ? 0u : columns & 1u;
+    const int32_t direction = 1 - 2 * (int32_t)backwards, apart = 2 * direction, output_apart = direction * pixel;
+    const uint32_t column = backwards * (columns - 1u), looped = rows - band.below;
+    run->taps = FBC_TAPS_2 << 8u * left | FBC_NO_TAP_2 * left;
+    run->edge_taps = run->taps | FBC_NO_TAP_2 << 8u * (left + 2u * backwards);
+    run->overlap = columns & ~row_bytes & 1u;
     run->apart = apart;
     run->output_apart = output_apart;
     run->output_rest = output_row - output_apart;
     run->shift = args->requantization.shift;
     run->row_bytes = row_bytes;
     run->rounds = (looped + 1u) >> 1;
-    run->entry = FBC_CHANNEL_2_ENTRY * (3u * band.above + (looped == 0u ? 0u : 2u - (looped & 1u)));
+    run->entry = FBC_CHANNEL_2_ENTRY * (3u * band.above + 2u - (looped & 1u) - 2u * (looped == 0u));
     run->strip_input = 2 * apart - (int32_t)(band.read * row_bytes);
     run->strip_output = 2 * output_apart - (int32_t)rows * output_row;
     const int32_t outputs = (int32_t)(2u * run->strips - run->overlap);
