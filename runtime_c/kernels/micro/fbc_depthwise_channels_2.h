@@ -73,9 +73,8 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
     ".insn r 0x33, 2, 0x0A, t6, t6, x9\n" /* p.clipu: 8 bits */
 #define FBC_CHANNEL_2_VALUE_PLAIN FBC_CHANNEL_2_SCALE
 #define FBC_CHANNEL_2_VALUE_CLAMPED ".insn r 0x33, 5, 0x0A, t6, t6, tp\n" FBC_CHANNEL_2_SCALE /* p.clip */
-#define FBC_CHANNEL_2_FINISH(kind, step) \
-    FBC_CHANNEL_2_VALUE_##kind ".insn r 0x2B, 4, 0, " step ", a3, t6\n" /* p.sb \
-                                                                         */
+#define FBC_CHANNEL_2_STORE(step) ".insn r 0x2B, 4, 0, " step ", a3, t6\n"                    /* p.sb, post-increment */
+#define FBC_CHANNEL_2_FINISH(kind, step) FBC_CHANNEL_2_VALUE_##kind FBC_CHANNEL_2_STORE(step)
 #define FBC_CHANNEL_2_TWO(a, b, u, v) FBC_CHANNEL_2_DOT("first", a, u) FBC_CHANNEL_2_DOT("more", b, v)
 
 /* One output row of a strip: a, b, c are rows of the outer output, x, y, z of the inner one. */
@@ -91,8 +90,8 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
     FBC_CHANNEL_2_DOT("more", z, "s5") \
     FBC_CHANNEL_2_FINISH(kind, "a5")
 
-/* Ways into the row loop, all of equally many instructions: of no rows, an odd number, an even number. The outer loop
- * goes back to the second instruction. */
+/* Ways into the row loop, all of equally many instructions but the last: of no rows, an odd number, an even number. The
+ * outer loop goes back to the second instruction. */
 #define FBC_CHANNEL_2_ENTER_INSIDE(a, x, more) \
     ".insn i 0x7B, 0, x1, x0, 2\n" FBC_CHANNEL_2_APART(x) FBC_CHANNEL_2_NEXT(a) more
 #define FBC_CHANNEL_2_ENTER_ABOVE(a, x, more) ".insn i 0x7B, 0, x1, x0, 2\n li " a ", 0\n li " x ", 0\n" more
@@ -127,7 +126,7 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
     "sw gp, 84(a0)\n sw tp, 88(a0)\n lw t0, 64(a0)\n lla ra, 6f\n add ra, ra, t0\n" \
     "lw t4, 0(a0)\n lw a1, 36(a0)\n lw a2, 16(a0)\n lw a3, 20(a0)\n lw gp, 40(a0)\n lw a4, 44(a0)\n lw a5, 48(a0)\n" \
     "lw s9, 52(a0)\n lw s10, 56(a0)\n lw s11, 60(a0)\n lw t3, 68(a0)\n lw t5, 72(a0)\n" FBC_CHANNEL_2_SCALES_##kind
-/* To a channel's first strip, behind which the outer loop goes to label 3. */
+/* To a channel's first strip, behind which the outer loop goes on behind this. */
 #define FBC_CHANNEL_2_CHANNEL(kind) \
     "8: lw t1, 12(a0)\n" FBC_CHANNEL_2_POINTED("s0", "4", "t4") FBC_CHANNEL_2_POINTED("s1", "4", "t4") \
         FBC_CHANNEL_2_POINTED("s2", "4", \
@@ -138,7 +137,7 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
                     FBC_CHANNEL_2_PLACE("s2", "s2", "s7") ".insn i 0x7B, 2, x1, s8, 0\n" /* lp.count 1 */ \
                                                           ".insn i 0x7B, 0, x1, x0, 4\n" /* lp.starti 1 */ \
                                                           "jr 4(ra)\n"
-/* To the second strip. */
+/* To the second strip, from which on the outer loop goes to the way into the row loop. */
 #define FBC_CHANNEL_2_SECOND "mv s0, s3\n mv s1, s4\n mv s2, s5\n bnez a1, 5f\n jr ra\n"
 #define FBC_CHANNEL_2_OVERLAP "5: sub a2, a2, gp\n sub a3, a3, a4\n jr ra\n"
 
@@ -186,8 +185,7 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
 
 enum { FBC_CHANNEL_2_PLAIN, FBC_CHANNEL_2_CLAMPED };
 
-/* The output whose window's first row, or second one if `above`, begins at `input`. Where no tap is, nothing is read.
- */
+/* The output whose window's first row, or second one if `above`, begins at `input`. Only what has a tap is read. */
 FBC_INLINE uint8_t fbc_channel_output_2(const fbc_channel_run_2 *run, const uint8_t *input, uint32_t selector,
                                         uint32_t above, uint32_t rows, uint32_t is_signed, uint32_t clamped) {
     int32_t sum = 0;
@@ -270,6 +268,7 @@ FBC_INLINE uint32_t fbc_turn_2(uint32_t width, uint32_t strips) {
     return width % (FBC_BANKS_BYTES_2 / 2) == 0u ? (fbc_core_id() & 7u) * strips >> 3 : 0u;
 }
 
+/* The run's channels, but at last the first `turn` strips of the first one. Leaves the run at the channels behind. */
 FBC_INLINE void fbc_compute_turned_2(fbc_channels_2_function function, uint32_t turn, fbc_channel_run_2 *run) {
     const uint32_t *const filters = run->filters, *const end = run->filters_end;
     const uint32_t strips = run->strips, edge_taps = run->edge_taps;
