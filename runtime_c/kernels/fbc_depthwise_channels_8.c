@@ -84,7 +84,7 @@ typedef void (*channels_function)(fbc_channel_run *run);
 /* By sign of the activations, whether sums are clamped. */
 typedef const channels_function channels_table[2][2];
 
-enum { FBC_WIDENED_GROUPS = 4 };
+enum { FBC_WIDENED_GROUPS = 1 };
 
 /* Channels [channel, channel + count) of a band. Narrow weights are widened some groups of four channels at once. */
 FBC_INLINE void compute_channels(const fbc_conv_args *args, channels_function function, uint32_t channel,

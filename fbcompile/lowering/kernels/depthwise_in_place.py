@@ -27,17 +27,21 @@ from fbcompile.lowering.requantization_form import PLANE_SHIFT, RequantizationFo
 class InPlaceKernel(Kernel):
     """A 3x3 depthwise convolution down strips of two columns of one channel, or of a pair of channels.
 
-    Strips come in phases: those inside, and those at each edge with a column of padding.
+    Strips come in phases: those inside, and those at each edge with a column of padding. Pairs of costs are
+    by stride.
 
     Attributes:
         channels_at_once: Channels of a strip.
         channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
         band_costs: How it weighs numbers of bands.
-        banded: More cycles per call, if there are several bands.
+        edges: Strips at the edges with stride 1.
+        call: Cycles per call.
+        banded: More of them, if there are several bands.
         unit: Cycles per strip's channels and band.
         phase: Cycles per phase of strips in them.
-        strip: Cycles per strip.
-        output: Cycles per output element, by stride.
+        strip: Cycles per strip, less what rows of padding spare.
+        beside: More, with stride 1, per row above or below the outputs that is no padding.
+        output: Cycles per output element.
         clamped: More per output element, if sums are clamped.
         narrow: More per call, if weights are narrower than activations.
         taps: Likewise per strip's channels and band.
@@ -46,14 +50,17 @@ class InPlaceKernel(Kernel):
     channels_at_once: int
     channels_of_unit: int
     band_costs: BandCosts
-    banded: float
-    unit: float
-    phase: float
-    strip: float
+    edges: int = 2
+    call: tuple[float, float]
+    banded: tuple[float, float]
+    unit: tuple[float, float]
+    phase: tuple[float, float]
+    strip: tuple[float, float]
+    beside: float = 0.0
     output: tuple[float, float]
     clamped: float = 0.0
     narrow: float = 0.0
-    taps: float = 0.0
+    taps: tuple[float, float] = (0, 0)
 
     def form(self, layer: Layer) -> RequantizationForm:
         """It multiplies in place."""
@@ -62,22 +69,25 @@ class InPlaceKernel(Kernel):
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         layer = weighted(layer)
+        stride = layer.shape.stride_width - 1
         units, bands, rows = tile.output_channels // self.channels_of_unit, 1, tile.output_height
         if units % cores != 0:
             bands, rows, _ = self.band_costs.cut(units, 1, tile.output_width, rows, cores)
         strips, phases = self._strips(layer)
         clamped = self.clamped if layer.requantization.clamp is not None else 0.0
-        per_row = 2 * self.channels_at_once * (self.output[layer.shape.stride_width - 1] + clamped)
+        per_row = 2 * self.channels_at_once * (self.output[stride] + clamped)
+        beside = 2 - (2 - tile.input_height + tile.output_height) / bands
+        strip = self.strip[stride] + self.beside * beside * (stride == 0) + rows * per_row
         narrower = layer.weight_bits < layer.inputs[0].bits
-        work = self.unit + phases * self.phase + strips * (self.strip + rows * per_row) + self.taps * narrower
+        work = self.unit[stride] + phases * self.phase[stride] + strips * strip + self.taps[stride] * narrower
         slowest = -(-units * bands // cores) * self.channels_of_unit // self.channels_at_once
-        return self.cost.call + self.banded * (bands > 1) + self.narrow * narrower + slowest * work
+        return self.call[stride] + self.banded[stride] * (bands > 1) + self.narrow * narrower + slowest * work
 
     def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
         """Strips of a row, and how many phases they are."""
         shape, width = layer.shape, layer.output.width
         if shape.stride_width == 1:
-            edges, classes = 2, 2 if layer.inputs[0].bits == 2 else 1
+            edges, classes = self.edges, 2 if layer.inputs[0].bits == 2 else 1
         else:
             edges, classes = shape.pad_left + columns_behind(layer), 1
         inside = max(0, -(-(width - 2 * edges) // 2))
@@ -127,7 +137,7 @@ _CHANNELS_8 = InPlaceKernel(
     "filter_rows",
     4,
     "kernels/fbc_depthwise_channels_8.c",
-    Cost(700, 0, 0, 0),
+    Cost(0, 0, 0, 0),
     takes_channel_first=True,
     whole_rows=True,
     activation_widths=(8,),
@@ -136,14 +146,17 @@ _CHANNELS_8 = InPlaceKernel(
     channels_at_once=1,
     channels_of_unit=1,
     band_costs=BandCosts(kernel=3, pixel=8, column=7, unit=100),
-    banded=600,
-    unit=60,
-    phase=11,
-    strip=13,
-    output=(7.9, 10.7),
+    edges=1,
+    call=(680, 700),
+    banded=(255, 600),
+    unit=(48, 60),
+    phase=(0, 11),
+    strip=(-3, 13),
+    beside=8.8,
+    output=(8.0, 10.7),
     clamped=1.17,
     narrow=75,
-    taps=26,
+    taps=(64, 26),
 )
 _PAIRS_4 = dataclasses.replace(
     _CHANNELS_8,
@@ -156,14 +169,17 @@ _PAIRS_4 = dataclasses.replace(
     channels_at_once=2,
     channels_of_unit=4,
     band_costs=BandCosts(kernel=3, pixel=33, column=37, unit=700),
-    banded=525,
-    unit=0,
-    phase=117,
-    strip=44,
+    edges=2,
+    call=(700, 700),
+    banded=(525, 525),
+    unit=(0, 0),
+    phase=(117, 117),
+    strip=(44, 44),
+    beside=0.0,
     output=(7.9, 8.9),
     clamped=0.0,
     narrow=0.0,
-    taps=0.0,
+    taps=(0, 0),
 )
 _PAIRS_2 = dataclasses.replace(
     _PAIRS_4,
@@ -172,11 +188,10 @@ _PAIRS_2 = dataclasses.replace(
     activation_widths=(2,),
     weight_widths=(2,),
     output_widths=(2,),
-    cost=Cost(1430, 0, 0, 0),
-    banded=1300,
-    unit=0,
-    phase=127,
-    strip=38,
+    call=(1430, 1430),
+    banded=(1300, 1300),
+    phase=(127, 127),
+    strip=(38, 38),
     output=(8.95, 9.5),
 )
 
