@@ -28,20 +28,22 @@ class InPlaceKernel(Kernel):
     """A 3x3 depthwise convolution down strips of two columns of one channel, or of a pair of channels.
 
     Strips come in phases: those inside, where they are not alike, and those at each edge with a column of
-    padding.
+    padding. Pairs are by stride.
 
     Attributes:
         channels_at_once: Channels of a strip.
         channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
         band_costs: How it weighs numbers of bands.
-        call: Cycles per call, by stride.
-        begin: Cycles per call and phase of strips, by stride.
-        banded: More cycles per call, if there are several bands.
-        inside: Phases of the strips inside, by stride; with 0 they are in that of an edge.
-        unit: Cycles per strip's channels and band, by stride.
-        phase: Cycles per phase of strips in them, by stride.
-        strip: Cycles per strip, by stride.
-        output: Cycles per output element, by stride.
+        edges: Strips at the edges with stride 1.
+        inside: Phases of the strips inside; with 0 they are in that of an edge.
+        call: Cycles per call.
+        begin: Cycles per call and phase.
+        banded: More of them, if there are several bands.
+        unit: Cycles per strip's channels and band.
+        phase: Cycles per phase of strips in them.
+        strip: Cycles per strip, less what rows of padding spare.
+        beside: More, with stride 1, per row above or below the outputs that is no padding.
+        output: Cycles per output element.
         clamped: More per output element, if sums are clamped.
         narrow: More per call, if weights are narrower than activations.
         taps: Likewise per strip's channels and band.
@@ -50,17 +52,19 @@ class InPlaceKernel(Kernel):
     channels_at_once: int
     channels_of_unit: int
     band_costs: BandCosts
+    edges: int = 2
+    inside: tuple[int, int] = (1, 1)
     call: tuple[float, float]
     begin: tuple[float, float] = (0, 0)
-    banded: float
-    inside: tuple[int, int] = (1, 1)
+    banded: tuple[float, float]
     unit: tuple[float, float]
     phase: tuple[float, float]
     strip: tuple[float, float]
+    beside: float = 0.0
     output: tuple[float, float]
     clamped: float = 0.0
     narrow: float = 0.0
-    taps: float = 0.0
+    taps: tuple[float, float] = (0, 0)
 
     def form(self, layer: Layer) -> RequantizationForm:
         """It multiplies in place."""
@@ -69,24 +73,25 @@ class InPlaceKernel(Kernel):
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         layer = weighted(layer)
+        stride = layer.shape.stride_width - 1
         units, bands, rows = tile.output_channels // self.channels_of_unit, 1, tile.output_height
         if units % cores != 0:
             bands, rows, _ = self.band_costs.cut(units, 1, tile.output_width, rows, cores)
         strips, phases = self._strips(layer)
-        by_stride = (self.call, self.begin, self.unit, self.phase, self.strip, self.output)
-        call, begin, unit, phase, strip, output = (pair[layer.shape.stride_width - 1] for pair in by_stride)
         clamped = self.clamped if layer.requantization.clamp is not None else 0.0
-        per_row = 2 * self.channels_at_once * (output + clamped)
+        per_row = 2 * self.channels_at_once * (self.output[stride] + clamped)
+        beside = 2 - (2 - tile.input_height + tile.output_height) / bands
+        strip = self.strip[stride] + self.beside * beside * (stride == 0) + rows * per_row
         narrower = layer.weight_bits < layer.inputs[0].bits
-        work = unit + phases * phase + strips * (strip + rows * per_row) + self.taps * narrower
+        work = self.unit[stride] + phases * self.phase[stride] + strips * strip + self.taps[stride] * narrower
         slowest = -(-units * bands // cores) * self.channels_of_unit // self.channels_at_once
-        call += phases * begin + self.banded * (bands > 1) + self.narrow * narrower
-        return call + slowest * work
+        call = self.call[stride] + phases * self.begin[stride] + self.banded[stride] * (bands > 1)
+        return call + self.narrow * narrower + slowest * work
 
     def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
         """Strips of a row, and how many phases they are."""
         shape, width = layer.shape, layer.output.width
-        edges = 2 if shape.stride_width == 1 else shape.pad_left + columns_behind(layer)
+        edges = self.edges if shape.stride_width == 1 else shape.pad_left + columns_behind(layer)
         inside = max(0, -(-(width - 2 * edges) // 2))
         return edges + inside, edges + min(self.inside[shape.stride_width - 1], inside)
 
@@ -143,17 +148,19 @@ _CHANNELS_8 = InPlaceKernel(
     channels_at_once=1,
     channels_of_unit=1,
     band_costs=BandCosts(kernel=3, pixel=8, column=7, unit=100),
-    call=(700, 0),
-    begin=(0, 522),
-    banded=600,
+    edges=1,
     inside=(1, 0),
-    unit=(60, 0),
-    phase=(11, 33.6),
-    strip=(13, 8.4),
-    output=(7.9, 10.44),
+    call=(680, 0),
+    begin=(0, 522),
+    banded=(255, 600),
+    unit=(48, 0),
+    phase=(0, 33.6),
+    strip=(-3, 8.4),
+    beside=8.8,
+    output=(8.0, 10.44),
     clamped=1.17,
     narrow=75,
-    taps=26,
+    taps=(64, 26),
 )
 _PAIRS_4 = dataclasses.replace(
     _CHANNELS_8,
@@ -166,17 +173,19 @@ _PAIRS_4 = dataclasses.replace(
     channels_at_once=2,
     channels_of_unit=4,
     band_costs=BandCosts(kernel=3, pixel=33, column=37, unit=700),
+    edges=2,
+    inside=(1, 1),
     call=(700, 700),
     begin=(0, 0),
-    banded=525,
-    inside=(1, 1),
+    banded=(525, 525),
     unit=(0, 0),
     phase=(117, 117),
     strip=(44, 44),
+    beside=0.0,
     output=(7.9, 8.9),
     clamped=0.0,
     narrow=0.0,
-    taps=0.0,
+    taps=(0, 0),
 )
 _PAIRS_2 = dataclasses.replace(
     _PAIRS_4,
@@ -185,9 +194,9 @@ _PAIRS_2 = dataclasses.replace(
     activation_widths=(2,),
     weight_widths=(2,),
     output_widths=(2,),
-    call=(1430, 1430),
-    banded=1300,
     inside=(2, 1),
+    call=(1430, 1430),
+    banded=(1300, 1300),
     phase=(127, 127),
     strip=(38, 38),
     output=(8.95, 9.5),

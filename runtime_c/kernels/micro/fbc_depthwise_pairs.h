@@ -9,7 +9,7 @@
  * beyond their row, where they meet zeros, and three bytes beyond the tile. Rows above and below are zeros: the first
  * row is masked, the last outputs leave out the third row.
  *
- * Three rows of both channels stay in registers; their roles rotate as in micro/fbc_depthwise_channels.h. */
+ * Three rows of both channels stay in registers; their roles rotate as in micro/fbc_depthwise_channels_2.h. */
 #ifndef FBC_DEPTHWISE_PAIRS_H
 #define FBC_DEPTHWISE_PAIRS_H
 
