@@ -6,8 +6,7 @@
 #include "micro/fbc_depthwise_channels_1.h"
 #include "micro/fbc_depthwise_channels_2.h"
 
-/* A unit of stride 1 costs about eight cycles per output, fourteen per strip of two columns, and what it costs by
- * itself. */
+/* A unit costs about eight cycles per output, fourteen per strip of two columns, and what it costs by itself. */
 static const fbc_band_costs band_costs = {.kernel = 3, .pixel = 8, .column = 7, .unit = 100};
 
 void fbc_depthwise_channels_8(void *arguments) {
@@ -15,6 +14,6 @@ void fbc_depthwise_channels_8(void *arguments) {
     if (args->stride_height == 1u) {
         fbc_depthwise_channels_1(args, &band_costs);
     } else {
-        fbc_depthwise_channels_2(args);
+        fbc_depthwise_channels_2(args, &band_costs);
     }
 }

@@ -26,39 +26,58 @@ from fbcompile.lowering.requantization_form import PLANE_SHIFT, RequantizationFo
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InPlaceKernel(Kernel):
-    """A 3x3 depthwise convolution down strips of two columns of one channel, or of some channels.
-
-    Strips come in phases: those inside, and those at each edge with a column of padding. Pairs of costs are
-    by stride.
+class StripCosts:
+    """What strips of two output columns cost, at one stride, in cycles.
 
     Attributes:
-        channels_at_once: Channels of a strip.
-        channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
-        band_costs: How it weighs numbers of bands.
-        call: Cycles per call.
-        banded: More of them, if bands are weighed, because the cores cannot share the channels evenly.
-        unit: Cycles per strip's channels and band.
-        phase: Cycles per phase of strips in them.
-        strip: Cycles per strip.
-        output: Cycles per output element.
+        at_once: Channels of a strip.
+        bands: How the kernel weighs numbers of bands.
+        call: Per call and pass.
+        weighed: More per call, if the kernel weighs numbers of bands.
+        unit: Per strip's channels, band and pass.
+        strip: Per strip, less what rows of padding spare.
+        beside: More per row above or below a strip's band that is no padding.
+        output: Per output element.
         clamped: More per output element, if sums are clamped.
         narrow: More per call, if weights are narrower than activations.
         taps: Likewise per strip's channels and band.
     """
 
-    channels_at_once: tuple[int, int]
-    channels_of_unit: int
-    band_costs: tuple[BandCosts, BandCosts]
-    call: tuple[float, float]
-    banded: tuple[float, float]
-    unit: tuple[float, float]
-    phase: tuple[float, float]
-    strip: tuple[float, float]
-    output: tuple[float, float]
+    at_once: int
+    bands: BandCosts
+    call: float
+    weighed: float
+    unit: float
+    strip: float
+    beside: float = 0.0
+    output: float
     clamped: float = 0.0
     narrow: float = 0.0
     taps: float = 0.0
+
+    def unit_cycles(self, layer: WeightedLayer, rows: int, beside: float) -> float:
+        """Of the channels of a strip, in a band of so many output rows, of which ``beside`` are no padding."""
+        strips, passes, narrower = strips_of_row(layer), passes_of(layer), is_narrower(layer)
+        output = self.output + self.clamped * (layer.requantization.clamp is not None)
+        strip = self.strip + self.beside * beside + 2 * self.at_once * rows * output
+        return passes * self.unit + strips * strip + self.taps * narrower
+
+    def call_cycles(self, layer: WeightedLayer, *, weighed: bool) -> float:
+        """Of a call, besides the units."""
+        return passes_of(layer) * self.call + self.weighed * weighed + self.narrow * is_narrower(layer)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InPlaceKernel(Kernel):
+    """A 3x3 depthwise convolution down strips of two columns of one channel, or of some channels.
+
+    Attributes:
+        channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
+        costs: By stride, 1 and 2.
+    """
+
+    channels_of_unit: int
+    costs: tuple[StripCosts, StripCosts]
 
     def form(self, layer: Layer) -> RequantizationForm:
         """It multiplies in place, or compares."""
@@ -67,31 +86,38 @@ class InPlaceKernel(Kernel):
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
-        layer = weighted(layer)
-        stride = layer.shape.stride_width - 1
+        layer, costs = weighted(layer), self.costs_of(layer)
         units, bands, rows = tile.output_channels // self.channels_of_unit, 1, tile.output_height
-        banded, at_once = units % cores != 0, self.channels_at_once[stride]
-        if banded:
-            bands, rows, _ = self.band_costs[stride].cut(units, 1, tile.output_width, rows, cores)
-        strips, phases = self._strips(layer)
-        clamped = self.clamped if layer.requantization.clamp is not None else 0.0
-        per_row = 2 * at_once * (self.output[stride] + clamped)
-        narrower = layer.weight_bits < layer.inputs[0].bits
-        work = self.unit[stride] + phases * self.phase[stride] + self.taps * narrower
-        work += strips * (self.strip[stride] + rows * per_row)
-        slowest = -(-units * bands // cores) * self.channels_of_unit // at_once
-        call = self.call[stride] + self.banded[stride] * banded + self.narrow * narrower
-        return call + slowest * work
+        weighed = units % cores != 0
+        if weighed:
+            bands, rows, _ = costs.bands.cut(units, 1, tile.output_width, rows, cores)
+        slowest = -(-units * bands // cores) * self.channels_of_unit // costs.at_once
+        work = costs.unit_cycles(layer, rows, rows_beside(tile, bands))
+        return costs.call_cycles(layer, weighed=weighed) + slowest * work
 
-    def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
-        """Strips of a row, and how many phases they are."""
-        shape, width = layer.shape, layer.output.width
-        if shape.stride_width == 1:
-            edges, classes = 2, 2 if layer.inputs[0].bits == 2 else 1
-        else:
-            edges, classes = shape.pad_left + columns_behind(layer), 1
-        inside = max(0, -(-(width - 2 * edges) // 2))
-        return edges + inside, edges + min(classes, inside)
+    def costs_of(self, layer: Layer) -> StripCosts:
+        """Those of a layer's stride."""
+        return self.costs[layer.shape.stride_width - 1]
+
+
+def strips_of_row(layer: WeightedLayer) -> int:
+    """Strips of two output columns."""
+    return -(-layer.output.width // 2)
+
+
+def passes_of(layer: WeightedLayer) -> int:
+    """With stride 2, strips at padding on the left and on the right are of different passes."""
+    return max(1, layer.shape.pad_left + columns_behind(layer)) if layer.shape.stride_width == 2 else 1
+
+
+def rows_beside(tile: Tile, bands: int) -> float:
+    """Rows above and below a band that are no padding, on average over the bands of a tile of stride 1."""
+    return 2 - (2 - tile.input_height + tile.output_height) / bands
+
+
+def is_narrower(layer: WeightedLayer) -> bool:
+    """Weights have fewer bits than activations."""
+    return layer.weight_bits < layer.inputs[0].bits
 
 
 def columns_behind(layer: Layer) -> int:
@@ -135,6 +161,8 @@ def _rises(layer: Layer) -> bool:
 _PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
 
 
+_CHANNEL_BANDS = BandCosts(kernel=3, pixel=8, column=7, unit=100)
+
 _CHANNELS_8 = InPlaceKernel(
     "fbc_depthwise_channels_8",
     "fbc_conv_args",
@@ -147,18 +175,34 @@ _CHANNELS_8 = InPlaceKernel(
     activation_widths=(8,),
     output_widths=(8,),
     wide=False,
-    channels_at_once=(1, 1),
     channels_of_unit=1,
-    band_costs=(BandCosts(kernel=3, pixel=8, column=7, unit=100),) * 2,
-    call=(700, 700),
-    banded=(600, 600),
-    unit=(60, 60),
-    phase=(11, 11),
-    strip=(13, 13),
-    output=(7.9, 10.7),
-    clamped=1.17,
-    narrow=75,
-    taps=26,
+    costs=(
+        StripCosts(
+            at_once=1,
+            bands=_CHANNEL_BANDS,
+            call=680,
+            weighed=255,
+            unit=48,
+            strip=-3,
+            beside=8.8,
+            output=8.0,
+            clamped=1.17,
+            narrow=75,
+            taps=64,
+        ),
+        StripCosts(
+            at_once=1,
+            bands=_CHANNEL_BANDS,
+            call=522,
+            weighed=600,
+            unit=33.6,
+            strip=8.4,
+            output=10.44,
+            clamped=1.17,
+            narrow=75,
+            taps=26,
+        ),
+    ),
 )
 _PAIRS_4 = dataclasses.replace(
     _CHANNELS_8,
@@ -168,21 +212,27 @@ _PAIRS_4 = dataclasses.replace(
     activation_widths=(4,),
     weight_widths=(4,),
     output_widths=(4,),
-    channels_at_once=(2, 2),
     channels_of_unit=4,
-    band_costs=(
-        BandCosts(kernel=3, pixel=33, column=11, unit=330),
-        BandCosts(kernel=3, pixel=33, column=37, unit=700),
+    costs=(
+        StripCosts(
+            at_once=2,
+            bands=BandCosts(kernel=3, pixel=33, column=11, unit=330),
+            call=300,
+            weighed=1080,
+            unit=141,
+            strip=11.4,
+            output=7.19,
+        ),
+        StripCosts(
+            at_once=2,
+            bands=BandCosts(kernel=3, pixel=33, column=37, unit=700),
+            call=558,
+            weighed=640,
+            unit=72,
+            strip=31.7,
+            output=8.6,
+        ),
     ),
-    call=(300, 558),
-    banded=(1080, 640),
-    unit=(141, 72),
-    phase=(0, 0),
-    strip=(11.4, 31.7),
-    output=(7.19, 8.6),
-    clamped=0.0,
-    narrow=0.0,
-    taps=0.0,
 )
 _PAIRS_2 = dataclasses.replace(
     _PAIRS_4,
@@ -191,17 +241,26 @@ _PAIRS_2 = dataclasses.replace(
     activation_widths=(2,),
     weight_widths=(2,),
     output_widths=(2,),
-    channels_at_once=(4, 2),
-    band_costs=(
-        BandCosts(kernel=3, pixel=33, column=22, unit=560),
-        BandCosts(kernel=3, pixel=33, column=37, unit=700),
+    costs=(
+        StripCosts(
+            at_once=4,
+            bands=BandCosts(kernel=3, pixel=33, column=22, unit=560),
+            call=290,
+            weighed=1020,
+            unit=315,
+            strip=28,
+            output=4.6,
+        ),
+        StripCosts(
+            at_once=2,
+            bands=BandCosts(kernel=3, pixel=33, column=37, unit=700),
+            call=782,
+            weighed=749,
+            unit=71,
+            strip=27.6,
+            output=8.38,
+        ),
     ),
-    call=(290, 782),
-    banded=(1020, 749),
-    unit=(315, 71),
-    phase=(0, 0),
-    strip=(28, 27.6),
-    output=(4.6, 8.38),
 )
 
 CANDIDATES = (

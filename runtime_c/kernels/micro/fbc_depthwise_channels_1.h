@@ -27,14 +27,14 @@ typedef struct {
     uint32_t strips;         /* 0: inside */
     uint32_t edge_input;     /* 4: bytes from behind the strips inside to the one at the edges */
     uint32_t edge_output;    /* 8 */
-    uint32_t edge_rounds;    /* 12: of its row loop, the first of which may be shorter */
+    uint32_t inside_rounds;  /* 12: of the row loop inside, where no row is above the plane */
     uint32_t edge_entry;     /* 16: bytes to the way into it */
     uint32_t channel_input;  /* 20: bytes from behind the strip at the edges to the next channel */
     uint32_t channel_output; /* 24 */
     const uint32_t *end;     /* 28: of the filters */
     uint32_t saved[2];       /* 32: registers, by the assembler */
     uint32_t edge_way;       /* 40: edge_entry, or to what comes before it */
-    uint32_t rounds;         /* 44: of the row loop inside */
+    uint32_t rounds;         /* 44: of the row loop, the first of which may be shorter */
     uint32_t entry;          /* 48 */
     uint32_t strip_input;    /* 52: bytes from behind the last row of a strip inside to the next one */
     uint32_t strip_output;   /* 56: bytes from the last output of a strip inside to the next one */
@@ -53,7 +53,7 @@ enum { FBC_CHANNEL_1_STEPS = 3 };
 
 /* Bytes of the ways into the row loop: where a row is above the plane, a way computes the first row; at the edges, the
  * half step before. */
-enum { FBC_CHANNEL_1_ENTER = 5 * 4, FBC_CHANNEL_1_ENTER_FIRST = 20 * 4, FBC_CHANNEL_1_ENTER_EDGE = 16 * 4 };
+enum { FBC_CHANNEL_1_ENTER = 6 * 4, FBC_CHANNEL_1_ENTER_FIRST = 20 * 4, FBC_CHANNEL_1_ENTER_EDGE = 16 * 4 };
 
 /* Of the ways into the row loop: from the first one to the first one of those with a row above, and at the edges to
  * what comes before without one. */
@@ -118,17 +118,19 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
 #define FBC_CHANNEL_1_FILL_PLAIN(plain, clamped, all) ".rept " #all " - " #plain "\n nop\n .endr\n"
 #define FBC_CHANNEL_1_FILL_CLAMPED(plain, clamped, all) ".rept " #all " - " #clamped "\n nop\n .endr\n"
 
-#define FBC_CHANNEL_1_ENTER(a, b, to) \
-    FBC_CHANNEL_1_START FBC_CHANNEL_1_LOAD(a) FBC_CHANNEL_1_LOAD(b) FBC_CHANNEL_1_##to("s11")
+#define FBC_CHANNEL_1_ENTER(a, b, c, to) \
+    FBC_CHANNEL_1_START FBC_CHANNEL_1_LOAD(a) FBC_CHANNEL_1_LOAD(b) "lw " c ", 12(a0)\n" FBC_CHANNEL_1_##to(c)
 #define FBC_CHANNEL_1_ENTER_FIRST(kind, a, b, to) \
     FBC_CHANNEL_1_START FBC_CHANNEL_1_LOAD(a) FBC_CHANNEL_1_LOAD(b) FBC_CHANNEL_1_OF_2(kind, a, b, "s1", "s2", "a4") \
         FBC_CHANNEL_1_OF_2(kind, a, b, "s4", "s5", "a5") FBC_CHANNEL_1_##to("s11")
 /* The first row's left half is above the plane, or not. */
-#define FBC_CHANNEL_1_ENTER_EDGE(kind, a, b, c, to) \
+#define FBC_CHANNEL_1_ENTER_EDGE(kind, a, b, to) \
     FBC_CHANNEL_1_LOAD(a) \
     FBC_CHANNEL_1_LOAD(b) \
-    "lw " c ", 12(a0)\n" FBC_CHANNEL_1_DOT("more", a, "s4") FBC_CHANNEL_1_DOT("more", b, "s5") \
-        FBC_CHANNEL_1_END(kind, "a5") "and " a ", " a ", t4\n" FBC_CHANNEL_1_##to(c)
+    FBC_CHANNEL_1_DOT("more", a, "s4") \
+    FBC_CHANNEL_1_DOT("more", b, "s5") FBC_CHANNEL_1_END(kind, "a5") "and " a ", " a \
+                                                                     ", t4\n" FBC_CHANNEL_1_##to("s11") \
+                                                                         FBC_CHANNEL_1_FILL_##kind(11, 12, 16)
 
 /* The only row of a plane. */
 #define FBC_CHANNEL_1_ONLY(kind) \
@@ -138,27 +140,26 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
 #define FBC_CHANNEL_1_EDGE_ONLY(kind) \
     FBC_CHANNEL_1_LOAD("t0") \
     FBC_CHANNEL_1_DOT("more", "t0", "s4") \
-    FBC_CHANNEL_1_END(kind, "a5") "not t5, t5\n and t0, t0, t4\n" FBC_CHANNEL_1_LOAD("t1") \
-        FBC_CHANNEL_1_DOT("first", "t0", "s0") \
-            FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
+    FBC_CHANNEL_1_END(kind, "a5") \
+    "not t5, t5\n and t0, t0, t4\n" FBC_CHANNEL_1_LOAD("t1") FBC_CHANNEL_1_DOT("first", "t0", "s0") \
+        FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
 
 #define FBC_CHANNEL_1_ENTRIES(kind) \
-    FBC_CHANNEL_1_ENTER("t0", "t1", TO_0) \
-    FBC_CHANNEL_1_ENTER("t2", "t0", TO_1) \
-    FBC_CHANNEL_1_ENTER("t1", "t2", TO_2) \
-    FBC_CHANNEL_1_ENTER("t0", "t1", TO_3) \
+    FBC_CHANNEL_1_ENTER("t0", "t1", "t2", TO_0) \
+    FBC_CHANNEL_1_ENTER("t2", "t0", "t1", TO_1) \
+    FBC_CHANNEL_1_ENTER("t1", "t2", "t0", TO_2) \
+    FBC_CHANNEL_1_ENTER("t0", "t1", "t2", TO_3) \
     FBC_CHANNEL_1_ONLY(kind) \
     FBC_CHANNEL_1_ENTER_FIRST(kind, "t0", "t1", TO_0) \
     FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t2", "t0", TO_1) \
         FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t1", "t2", TO_2) \
             FBC_CHANNEL_1_FILL_##kind(17, 19, 20) FBC_CHANNEL_1_ENTER_FIRST(kind, "t0", "t1", FALL_TO_3)
 #define FBC_CHANNEL_1_EDGE_ENTRIES(kind) \
-    FBC_CHANNEL_1_FILL_##kind(2, 3, 4) FBC_CHANNEL_1_EDGE_ONLY(kind) "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", \
-                                                                                                     "t2", BACK_TO_0) \
-        FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", "t1", BACK_TO_1) \
-            FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", "t0", BACK_TO_2) \
-                FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", "t2", BACK_TO_3) \
-                    FBC_CHANNEL_1_FILL_##kind(12, 13, 16) FBC_CHANNEL_1_LOAD("t0") \
+    FBC_CHANNEL_1_FILL_##kind(2, 4, 4) \
+        FBC_CHANNEL_1_EDGE_ONLY(kind) "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", BACK_TO_0) \
+            FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", BACK_TO_1) \
+                FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", BACK_TO_2) \
+                    FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", BACK_TO_3) FBC_CHANNEL_1_LOAD("t0") \
                         FBC_CHANNEL_1_DOT("first", "t0", "s3") "lw t0, 16(a0)\n lla t1, 8b\n add t0, t0, t1\n jr t0\n"
 
 #define FBC_CHANNEL_1_LOOP(kind) \
@@ -179,7 +180,8 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
     FBC_CHANNEL_1_LEFT_HALF("s0") \
     FBC_CHANNEL_1_LEFT_HALF("s1") \
     FBC_CHANNEL_1_LEFT_HALF("s2") \
-    FBC_CHANNEL_1_RIGHT_HALF("s3") FBC_CHANNEL_1_RIGHT_HALF("s4") \
+    FBC_CHANNEL_1_RIGHT_HALF("s3") \
+    FBC_CHANNEL_1_RIGHT_HALF("s4") \
         FBC_CHANNEL_1_RIGHT_HALF("s5") "lw t0, 4(a0)\n lw t1, 8(a0)\n li t6, 0\n not t5, t5\n add a2, a2, t0\n" \
                                        "add a3, a3, t1\n jr s8\n"
 /* Behind the last channel: to the first one, if the core did not begin there. */
@@ -297,32 +299,34 @@ FBC_INLINE fbc_row_loop_1 fbc_enter_rows_1(uint32_t rows) {
     return loop;
 }
 
-FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, const fbc_plane_band *band, fbc_channel_run_1 *run) {
-    const uint32_t width = args->input_width, pixel_bytes = args->output_channels, odd = width & 1u;
-    const uint32_t row_bytes = width * pixel_bytes, row_rest = row_bytes - pixel_bytes;
+FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, uint32_t row, uint32_t rows, fbc_channel_run_1 *run) {
+    const uint32_t height = args->input_height, width = args->input_width, pixel_bytes = args->output_channels;
+    const uint32_t row_bytes = width * pixel_bytes, row_rest = row_bytes - pixel_bytes, odd = width & 1u;
+    const uint32_t above = row == 0u ? args->pad_top : 0u, below = row + rows + 2u - args->pad_top > height;
+    const uint32_t read = (rows + 2u - above - below) * width;
     /* The strip at the edges computes one row less, but no first one apart. */
-    const fbc_row_loop_1 edge = fbc_enter_rows_1(band->rows - 1u - band->below);
-    run->edge_rounds = run->rounds = edge.rounds;
-    run->edge_entry = run->edge_way = edge.way * FBC_CHANNEL_1_ENTER_EDGE;
-    run->entry = FBC_CHANNEL_1_FIRST + edge.way * FBC_CHANNEL_1_ENTER_FIRST;
+    const fbc_row_loop_1 loop = fbc_enter_rows_1(rows - 1u - below);
+    run->rounds = loop.rounds;
+    run->edge_entry = run->edge_way = loop.way * FBC_CHANNEL_1_ENTER_EDGE;
+    run->entry = FBC_CHANNEL_1_FIRST + loop.way * FBC_CHANNEL_1_ENTER_FIRST;
     run->mask = 0xFFFF0000u;
-    if (!FBC_USUALLY(band->above != 0u)) {
-        const fbc_row_loop_1 inside = fbc_enter_rows_1(band->rows - band->below);
-        run->rounds = inside.rounds;
+    if (!FBC_USUALLY(above != 0u)) {
+        const fbc_row_loop_1 inside = fbc_enter_rows_1(rows - below);
+        run->inside_rounds = inside.rounds;
         run->entry = inside.way * FBC_CHANNEL_1_ENTER;
         run->edge_way = FBC_CHANNEL_1_BEFORE_EDGE;
         run->mask = 0xFFFFFFFFu;
     }
-    run->more = 1u - band->below;
-    run->rows = band->rows;
-    run->above = band->above;
+    run->more = 1u - below;
+    run->rows = rows;
+    run->above = above;
     run->strips = (width - 1u) >> 1;
     run->row_rest = row_rest;
-    run->strip_input = 2u - band->read * width;
-    run->strip_output = pixel_bytes - (band->rows - 1u) * row_bytes;
+    run->strip_input = 2u - read;
+    run->strip_output = pixel_bytes - (rows - 1u) * row_bytes;
     run->edge_input = 0u - width - odd;
     run->edge_output = 0u - row_rest - (odd ? pixel_bytes : 0u);
-    run->channel_input = (args->input_height - 1u) * width + run->strip_input;
+    run->channel_input = (height - 1u) * width + run->strip_input;
     run->channel_output = run->strip_output - row_rest + 1u;
 }
 
@@ -350,14 +354,13 @@ static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *ar
                                                          const uint32_t *filters, uint32_t row, uint32_t rows) {
     const uint32_t width = args->input_width, pixel_bytes = args->output_channels;
     const uint32_t is_signed = args->activation_signed, clamped = args->requantization.clamped;
-    const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_channel_run_1 first;
         uint32_t more[14];
     } room;
     fbc_channel_run_1 *run = (fbc_channel_run_1 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_begin_band_1(args, &band, run);
+    fbc_begin_band_1(args, row, rows, run);
     const uint32_t turn = count >= FBC_CHANNEL_1_TURNED ? (fbc_core_id() & 7u) * count >> 3 : 0u;
     run->turn = turn;
     run->channels = count;
@@ -367,8 +370,9 @@ static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *ar
     channel += turn;
     FBC_CHANNEL_1_REGISTER(a0, fbc_channel_run_1 *, run);
     FBC_CHANNEL_1_REGISTER(a1, const fbc_scale *, args->requantization.scale + channel);
+    const uint32_t first = row - args->pad_top + run->above; /* row of the input */
     FBC_CHANNEL_1_REGISTER(a2, const uint8_t *,
-                           (const uint8_t *)args->input + (channel * args->input_height + band.first) * width);
+                           (const uint8_t *)args->input + (channel * args->input_height + first) * width);
     FBC_CHANNEL_1_REGISTER(a3, uint8_t *, (uint8_t *)args->output + channel + (row * width + 1u) * pixel_bytes);
     FBC_CHANNEL_1_REGISTER(a4, const uint32_t *, filters);
     FBC_CHANNEL_1_REGISTER(a5, const int32_t *, (const int32_t *)args->requantization.addend + channel);

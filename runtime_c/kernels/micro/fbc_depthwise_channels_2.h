@@ -6,8 +6,8 @@
  * place of all words. So at the edge with a column of padding a word may begin two bytes in front of its row, or end
  * two bytes behind it: the tap there is zero. The strip at that edge is the first one, from the left or from the right,
  * and only its outer output has a tap less; the other strips take their taps from the inner output. With padding on
- * both sides, the strip at the right edge is a pass of its own, and so are the strips in front of the one that a core
- * begins with. Of an odd number of columns, the second strip computes one again.
+ * both sides, the strip at the right edge is a pass of its own. Of an odd number of columns, the second strip computes
+ * one again.
  *
  * Three rows stay in registers; their roles rotate, so the row loop holds two steps. An odd number of rows enters it in
  * the middle. A row above is zero; a last row whose window has a row below leaves that out behind the loop. */
@@ -46,8 +46,9 @@ typedef struct {
     uint32_t above;              /* the first row's window has a row above the plane */
 } fbc_channel_run_2;
 
-/* Where the taps of a row, three bytes and a zero, go in a word, by columns of padding on the left. */
-enum { FBC_TAPS_2_UNPADDED = 0x03020100, FBC_TAPS_2_PADDED = 0x02010003 };
+/* Selectors: the taps of a row, three bytes and a zero, from a word's first byte on, and a byte without a tap. */
+#define FBC_TAPS_2 0x03020100u
+#define FBC_NO_TAP_2 3u
 
 /* Bytes of a way into the row loop. */
 enum { FBC_CHANNEL_2_ENTRY = 5 * 4 };
@@ -72,9 +73,8 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
     ".insn r 0x33, 2, 0x0A, t6, t6, x9\n" /* p.clipu: 8 bits */
 #define FBC_CHANNEL_2_VALUE_PLAIN FBC_CHANNEL_2_SCALE
 #define FBC_CHANNEL_2_VALUE_CLAMPED ".insn r 0x33, 5, 0x0A, t6, t6, tp\n" FBC_CHANNEL_2_SCALE /* p.clip */
-#define FBC_CHANNEL_2_FINISH(kind, step) \
-    FBC_CHANNEL_2_VALUE_##kind ".insn r 0x2B, 4, 0, " step ", a3, t6\n" /* p.sb \
-                                                                         */
+#define FBC_CHANNEL_2_STORE(step) ".insn r 0x2B, 4, 0, " step ", a3, t6\n"                    /* p.sb, post-increment */
+#define FBC_CHANNEL_2_FINISH(kind, step) FBC_CHANNEL_2_VALUE_##kind FBC_CHANNEL_2_STORE(step)
 #define FBC_CHANNEL_2_TWO(a, b, u, v) FBC_CHANNEL_2_DOT("first", a, u) FBC_CHANNEL_2_DOT("more", b, v)
 
 /* One output row of a strip: a, b, c are rows of the outer output, x, y, z of the inner one. */
@@ -90,8 +90,8 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
     FBC_CHANNEL_2_DOT("more", z, "s5") \
     FBC_CHANNEL_2_FINISH(kind, "a5")
 
-/* Ways into the row loop, all of equally many instructions: of no rows, an odd number, an even number. The outer loop
- * goes back to the second instruction. */
+/* Ways into the row loop, all of equally many instructions but the last: of no rows, an odd number, an even number. The
+ * outer loop goes back to the second instruction. */
 #define FBC_CHANNEL_2_ENTER_INSIDE(a, x, more) \
     ".insn i 0x7B, 0, x1, x0, 2\n" FBC_CHANNEL_2_APART(x) FBC_CHANNEL_2_NEXT(a) more
 #define FBC_CHANNEL_2_ENTER_ABOVE(a, x, more) ".insn i 0x7B, 0, x1, x0, 2\n li " a ", 0\n li " x ", 0\n" more
@@ -126,7 +126,7 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
     "sw gp, 84(a0)\n sw tp, 88(a0)\n lw t0, 64(a0)\n lla ra, 6f\n add ra, ra, t0\n" \
     "lw t4, 0(a0)\n lw a1, 36(a0)\n lw a2, 16(a0)\n lw a3, 20(a0)\n lw gp, 40(a0)\n lw a4, 44(a0)\n lw a5, 48(a0)\n" \
     "lw s9, 52(a0)\n lw s10, 56(a0)\n lw s11, 60(a0)\n lw t3, 68(a0)\n lw t5, 72(a0)\n" FBC_CHANNEL_2_SCALES_##kind
-/* To a channel's first strip, behind which the outer loop goes to label 3. */
+/* To a channel's first strip, behind which the outer loop goes on behind this. */
 #define FBC_CHANNEL_2_CHANNEL(kind) \
     "8: lw t1, 12(a0)\n" FBC_CHANNEL_2_POINTED("s0", "4", "t4") FBC_CHANNEL_2_POINTED("s1", "4", "t4") \
         FBC_CHANNEL_2_POINTED("s2", "4", \
@@ -137,7 +137,7 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
                     FBC_CHANNEL_2_PLACE("s2", "s2", "s7") ".insn i 0x7B, 2, x1, s8, 0\n" /* lp.count 1 */ \
                                                           ".insn i 0x7B, 0, x1, x0, 4\n" /* lp.starti 1 */ \
                                                           "jr 4(ra)\n"
-/* To the second strip. */
+/* To the second strip, from which on the outer loop goes to the way into the row loop. */
 #define FBC_CHANNEL_2_SECOND "mv s0, s3\n mv s1, s4\n mv s2, s5\n bnez a1, 5f\n jr ra\n"
 #define FBC_CHANNEL_2_OVERLAP "5: sub a2, a2, gp\n sub a3, a3, a4\n jr ra\n"
 
@@ -185,8 +185,7 @@ _Static_assert(offsetof(fbc_channel_run_2, saved) == 84, "the assembler below ha
 
 enum { FBC_CHANNEL_2_PLAIN, FBC_CHANNEL_2_CLAMPED };
 
-/* The output whose window's first row, or second one if `above`, begins at `input`. Where no tap is, nothing is read.
- */
+/* The output whose window's first row, or second one if `above`, begins at `input`. Only what has a tap is read. */
 FBC_INLINE uint8_t fbc_channel_output_2(const fbc_channel_run_2 *run, const uint8_t *input, uint32_t selector,
                                         uint32_t above, uint32_t rows, uint32_t is_signed, uint32_t clamped) {
     int32_t sum = 0;
@@ -260,9 +259,6 @@ typedef void (*fbc_channels_2_function)(fbc_channel_run_2 *run);
     {FBC_CHANNELS_2_BELOW(is_signed, PLAIN), FBC_CHANNELS_2_BELOW(is_signed, CLAMPED)}
 static const fbc_channels_2_function fbc_channels_2_table[2][2][2] = {FBC_CHANNELS_2_KINDS(0), FBC_CHANNELS_2_KINDS(1)};
 
-/* A unit costs about ten cycles per output, three per column, and what it costs by itself. */
-static const fbc_band_costs fbc_channels_2_costs = {.kernel = 3, .pixel = 10, .column = 3, .unit = 60};
-
 enum { FBC_BANKS_BYTES_2 = 64 }; /* so far apart lie bytes in the same bank of L1 */
 
 /* The cores go down their strips in step. Where all rows, or every other one, begin in one bank, that could not serve
@@ -272,8 +268,8 @@ FBC_INLINE uint32_t fbc_turn_2(uint32_t width, uint32_t strips) {
     return width % (FBC_BANKS_BYTES_2 / 2) == 0u ? (fbc_core_id() & 7u) * strips >> 3 : 0u;
 }
 
-static __attribute__((noinline)) void fbc_compute_turned_2(fbc_channels_2_function function, uint32_t turn,
-                                                           fbc_channel_run_2 *run) {
+/* The run's channels, but at last the first `turn` strips of the first one. Leaves the run at the channels behind. */
+FBC_INLINE void fbc_compute_turned_2(fbc_channels_2_function function, uint32_t turn, fbc_channel_run_2 *run) {
     const uint32_t *const filters = run->filters, *const end = run->filters_end;
     const uint32_t strips = run->strips, edge_taps = run->edge_taps;
     const fbc_scale *scales = run->scales;
@@ -312,31 +308,29 @@ static __attribute__((noinline)) void fbc_compute_turned_2(fbc_channels_2_functi
     run->output = next_output;
 }
 
-/* Leaves the run at the channels behind. */
-FBC_INLINE void fbc_compute_channels_2(fbc_channels_2_function function, uint32_t turn, fbc_channel_run_2 *run) {
-    if (turn != 0u) {
-        fbc_compute_turned_2(function, turn, run);
-    } else {
-        function(run);
-    }
-}
+enum { FBC_WIDENED_GROUPS_2 = 3 };
 
-enum { FBC_WIDENED_GROUPS_2 = 4 };
-
-/* Narrow weights are widened some groups of four channels at once. */
-static __attribute__((noinline)) void fbc_compute_widened_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
-                                                            fbc_channels_2_function function, uint32_t turn,
-                                                            fbc_channel_run_2 *run) {
+/* Of narrow weights, or strips in turn. Narrow weights are widened some groups of four channels at once. */
+static __attribute__((noinline)) void fbc_compute_parts_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
+                                                          fbc_channels_2_function function, uint32_t turn,
+                                                          fbc_channel_run_2 *run) {
     const uint32_t bits = args->weight_bits, end = channel + count;
     uint32_t widened[FBC_WIDENED_GROUPS_2 * FBC_FILTER_ROWS];
     while (channel < end) {
-        const uint32_t group = channel & ~3u, most = group + 4u * FBC_WIDENED_GROUPS_2;
+        const uint32_t group = channel & ~3u, most = bits == 8u ? end : group + 4u * FBC_WIDENED_GROUPS_2;
         const uint32_t next = most < end ? most : end;
-        fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits, (next - group + 3u) >> 2,
-                          widened);
-        run->filters = widened + 3u * (channel - group);
-        run->filters_end = widened + 3u * (next - group);
-        fbc_compute_channels_2(function, turn, run);
+        run->filters = (const uint32_t *)args->weights + 3u * channel;
+        if (bits != 8u) {
+            fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits, (next - group + 3u) >> 2,
+                              widened);
+            run->filters = widened + 3u * (channel - group);
+        }
+        run->filters_end = run->filters + 3u * (next - channel);
+        if (turn != 0u) {
+            fbc_compute_turned_2(function, turn, run);
+        } else {
+            function(run);
+        }
         channel = next;
     }
 }
@@ -349,18 +343,18 @@ static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *ar
     const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
     const uint32_t left = args->pad_left, row_bytes = args->input_width, columns = args->output_width;
     const int32_t pixel = args->output_channels, output_row = (int32_t)columns * pixel;
-    const int32_t apart = backwards ? -2 : 2, output_apart = backwards ? -pixel : pixel;
-    const uint32_t column = backwards ? columns - 1u : 0u, looped = rows - band.below;
-    run->taps = left ? FBC_TAPS_2_PADDED : FBC_TAPS_2_UNPADDED;
-    run->edge_taps = run->taps | 3u << 8u * (backwards ? 2u + left : 1u);
-    run->overlap = row_bytes & 1u ? 0u : columns & 1u;
+    const int32_t direction = 1 - 2 * (int32_t)backwards, apart = 2 * direction, output_apart = direction * pixel;
+    const uint32_t column = backwards * (columns - 1u), looped = rows - band.below;
+    run->taps = FBC_TAPS_2 << 8u * left | FBC_NO_TAP_2 * left;
+    run->edge_taps = run->taps | FBC_NO_TAP_2 << 8u * (left + 2u * backwards);
+    run->overlap = columns & ~row_bytes & 1u;
     run->apart = apart;
     run->output_apart = output_apart;
     run->output_rest = output_row - output_apart;
     run->shift = args->requantization.shift;
     run->row_bytes = row_bytes;
     run->rounds = (looped + 1u) >> 1;
-    run->entry = FBC_CHANNEL_2_ENTRY * (3u * band.above + (looped == 0u ? 0u : 2u - (looped & 1u)));
+    run->entry = FBC_CHANNEL_2_ENTRY * (3u * band.above + 2u - (looped & 1u) - 2u * (looped == 0u));
     run->strip_input = 2 * apart - (int32_t)(band.read * row_bytes);
     run->strip_output = 2 * output_apart - (int32_t)rows * output_row;
     const int32_t outputs = (int32_t)(2u * run->strips - run->overlap);
@@ -377,13 +371,13 @@ static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *ar
     const uint32_t is_signed = args->activation_signed != 0u, clamped = args->requantization.clamped != 0u;
     const fbc_channels_2_function function = fbc_channels_2_table[is_signed][clamped][band.below];
     const uint32_t turn = fbc_turn_2(row_bytes, run->strips);
-    if (args->weight_bits != 8u) {
-        fbc_compute_widened_2(args, channel, count, function, turn, run);
+    if (args->weight_bits != 8u || turn != 0u) {
+        fbc_compute_parts_2(args, channel, count, function, turn, run);
         return;
     }
     run->filters = (const uint32_t *)args->weights + 3u * channel;
     run->filters_end = run->filters + 3u * count;
-    fbc_compute_channels_2(function, turn, run);
+    function(run);
 }
 
 /* Several bands, or columns of padding on both sides: the strip at the right edge is a second pass. */
@@ -401,7 +395,7 @@ static __attribute__((noinline)) void fbc_compute_bands_2(const fbc_conv_args *a
     }
 }
 
-static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_args *args) {
+static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_args *args, const fbc_band_costs *costs) {
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_channel_run_2 first;
@@ -409,7 +403,7 @@ static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_ar
     } room;
     fbc_channel_run_2 *run = (fbc_channel_run_2 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
     const uint32_t strips = (args->output_width + 1u) >> 1, rows = args->output_height;
-    const fbc_band_units units = fbc_cut_units(args, &fbc_channels_2_costs, args->output_channels);
+    const fbc_band_units units = fbc_cut_units(args, costs, args->output_channels);
     const uint32_t channel = units.units.begin, count = units.units.end - channel;
     if ((args->input_width & 1u) != 0u || units.band_rows != rows) {
         fbc_compute_bands_2(args, units, strips, run);
