@@ -196,8 +196,8 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
- * at most one row above and below (common/fbc_in_place.h). Up to 4 bytes in front of the input and up to 4 behind it are
- * read and not used.
+ * at most one row above and below (common/fbc_in_place.h). Up to 4 bytes in front of the input and up to 4 behind it
+ * are read and not used.
  *
  * Less one, clipped to all unsigned outputs. fbc_depthwise_channels_8: activations and outputs of 8 bits. The others:
  * activations, weights and outputs of 4, or 2, bits, shift 16 and no clamp; weights "plane_rows": rows of three taps

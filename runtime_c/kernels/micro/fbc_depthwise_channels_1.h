@@ -129,8 +129,8 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
     FBC_CHANNEL_1_LOAD(a) \
     FBC_CHANNEL_1_LOAD(b) \
     FBC_CHANNEL_1_DOT("more", a, "s4") \
-    FBC_CHANNEL_1_DOT("more", b, "s5") FBC_CHANNEL_1_END(kind, "a5") FBC_CHANNEL_1_MASK(a) FBC_CHANNEL_1_##to("s11") \
-        FBC_CHANNEL_1_FILL_##kind(11, 12, 16)
+    FBC_CHANNEL_1_DOT("more", b, "s5") \
+    FBC_CHANNEL_1_END(kind, "a5") FBC_CHANNEL_1_MASK(a) FBC_CHANNEL_1_##to("s11") FBC_CHANNEL_1_FILL_##kind(11, 12, 16)
 
 /* The only row of a plane. */
 #define FBC_CHANNEL_1_ONLY(kind) \
@@ -140,9 +140,9 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
 #define FBC_CHANNEL_1_EDGE_ONLY(kind) \
     FBC_CHANNEL_1_LOAD("t0") \
     FBC_CHANNEL_1_DOT("more", "t0", "s4") \
-    FBC_CHANNEL_1_END(kind, "a5") FBC_CHANNEL_1_COMPLEMENT FBC_CHANNEL_1_MASK("t0") FBC_CHANNEL_1_LOAD("t1") \
-        FBC_CHANNEL_1_DOT("first", "t0", "s0") \
-            FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
+    FBC_CHANNEL_1_END(kind, "a5") \
+    FBC_CHANNEL_1_COMPLEMENT FBC_CHANNEL_1_MASK("t0") FBC_CHANNEL_1_LOAD("t1") FBC_CHANNEL_1_DOT("first", "t0", "s0") \
+        FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
 /* At the edges the first row of the half step, if it is not above the plane. */
 #define FBC_CHANNEL_1_EDGE_BEFORE \
     FBC_CHANNEL_1_LOAD("t0") \
