@@ -124,13 +124,13 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
     FBC_CHANNEL_1_START FBC_CHANNEL_1_LOAD(a) FBC_CHANNEL_1_LOAD(b) FBC_CHANNEL_1_OF_2(kind, a, b, "s1", "s2", "a4") \
         FBC_CHANNEL_1_OF_2(kind, a, b, "s4", "s5", "a5") FBC_CHANNEL_1_##to("s11")
 /* The first row's left half is above the plane, or not. */
+#define FBC_CHANNEL_1_MASK(word) "and " word ", " word ", t4\n"
 #define FBC_CHANNEL_1_ENTER_EDGE(kind, a, b, to) \
     FBC_CHANNEL_1_LOAD(a) \
     FBC_CHANNEL_1_LOAD(b) \
     FBC_CHANNEL_1_DOT("more", a, "s4") \
-    FBC_CHANNEL_1_DOT("more", b, "s5") FBC_CHANNEL_1_END(kind, "a5") "and " a ", " a \
-                                                                     ", t4\n" FBC_CHANNEL_1_##to("s11") \
-                                                                         FBC_CHANNEL_1_FILL_##kind(11, 12, 16)
+    FBC_CHANNEL_1_DOT("more", b, "s5") \
+    FBC_CHANNEL_1_END(kind, "a5") FBC_CHANNEL_1_MASK(a) FBC_CHANNEL_1_##to("s11") FBC_CHANNEL_1_FILL_##kind(11, 12, 16)
 
 /* The only row of a plane. */
 #define FBC_CHANNEL_1_ONLY(kind) \
@@ -141,8 +141,12 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
     FBC_CHANNEL_1_LOAD("t0") \
     FBC_CHANNEL_1_DOT("more", "t0", "s4") \
     FBC_CHANNEL_1_END(kind, "a5") \
-    "not t5, t5\n and t0, t0, t4\n" FBC_CHANNEL_1_LOAD("t1") FBC_CHANNEL_1_DOT("first", "t0", "s0") \
+    FBC_CHANNEL_1_COMPLEMENT FBC_CHANNEL_1_MASK("t0") FBC_CHANNEL_1_LOAD("t1") FBC_CHANNEL_1_DOT("first", "t0", "s0") \
         FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
+/* At the edges the first row of the half step, if it is not above the plane. */
+#define FBC_CHANNEL_1_EDGE_BEFORE \
+    FBC_CHANNEL_1_LOAD("t0") \
+    FBC_CHANNEL_1_DOT("first", "t0", "s3") "lw t0, 16(a0)\n lla t1, 8b\n add t0, t0, t1\n jr t0\n"
 
 #define FBC_CHANNEL_1_ENTRIES(kind) \
     FBC_CHANNEL_1_ENTER("t0", "t1", "t2", TO_0) \
@@ -159,8 +163,7 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
         FBC_CHANNEL_1_EDGE_ONLY(kind) "8:\n" FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", BACK_TO_0) \
             FBC_CHANNEL_1_ENTER_EDGE(kind, "t2", "t0", BACK_TO_1) \
                 FBC_CHANNEL_1_ENTER_EDGE(kind, "t1", "t2", BACK_TO_2) \
-                    FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", BACK_TO_3) FBC_CHANNEL_1_LOAD("t0") \
-                        FBC_CHANNEL_1_DOT("first", "t0", "s3") "lw t0, 16(a0)\n lla t1, 8b\n add t0, t0, t1\n jr t0\n"
+                    FBC_CHANNEL_1_ENTER_EDGE(kind, "t0", "t1", BACK_TO_3) FBC_CHANNEL_1_EDGE_BEFORE
 
 #define FBC_CHANNEL_1_LOOP(kind) \
     "81:\n" FBC_CHANNEL_1_STEP(kind, "t0", "t1", "t2") "82:\n" FBC_CHANNEL_1_STEP( \
@@ -168,38 +171,41 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
 
 #define FBC_CHANNEL_1_SCALES_PLAIN FBC_CHANNEL_1_TAKE_TWO("a6", "a1")
 #define FBC_CHANNEL_1_SCALES_CLAMPED FBC_CHANNEL_1_TAKE("a6", "a1") FBC_CHANNEL_1_TAKE("tp", "a1")
+#define FBC_CHANNEL_1_RIGHT_TAPS "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n"
 #define FBC_CHANNEL_1_CHANNEL(kind) \
     "9: lw t0, 0(a0)\n" FBC_CHANNEL_1_TAKE("s0", "t3") FBC_CHANNEL_1_TAKE("s1", "t3") FBC_CHANNEL_1_TAKE("s2", "t3") \
-        FBC_CHANNEL_1_SCALES_##kind FBC_CHANNEL_1_TAKE( \
-            "a7", "gp") "slli s3, s0, 8\n slli s4, s1, 8\n slli s5, s2, 8\n" FBC_CHANNEL_1_STRIPS("t0") "jr ra\n"
+        FBC_CHANNEL_1_SCALES_##kind FBC_CHANNEL_1_TAKE("a7", "gp") \
+            FBC_CHANNEL_1_RIGHT_TAPS FBC_CHANNEL_1_STRIPS("t0") "jr ra\n"
 /* Behind the row loop: the last row of a plane; of a band above it, all rows are done. */
 #define FBC_CHANNEL_1_LAST(kind) \
     "84: bnez t5, 5f\n" FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s0", "s1", "a4") \
         FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s3", "s4", "s7") "4: add a2, a2, s6\n"
+#define FBC_CHANNEL_1_COMPLEMENT "not t5, t5\n"
+#define FBC_CHANNEL_1_TO_EDGE "lw t0, 4(a0)\n lw t1, 8(a0)\n li t6, 0\n add a2, a2, t0\n add a3, a3, t1\n jr s8\n"
 #define FBC_CHANNEL_1_EDGE \
     FBC_CHANNEL_1_LEFT_HALF("s0") \
     FBC_CHANNEL_1_LEFT_HALF("s1") \
     FBC_CHANNEL_1_LEFT_HALF("s2") \
     FBC_CHANNEL_1_RIGHT_HALF("s3") \
-    FBC_CHANNEL_1_RIGHT_HALF("s4") \
-        FBC_CHANNEL_1_RIGHT_HALF("s5") "lw t0, 4(a0)\n lw t1, 8(a0)\n li t6, 0\n not t5, t5\n add a2, a2, t0\n" \
-                                       "add a3, a3, t1\n jr s8\n"
+    FBC_CHANNEL_1_RIGHT_HALF("s4") FBC_CHANNEL_1_RIGHT_HALF("s5") FBC_CHANNEL_1_COMPLEMENT FBC_CHANNEL_1_TO_EDGE
+#define FBC_CHANNEL_1_NEXT "2: lw t0, 20(a0)\n lw t1, 28(a0)\n add a2, a2, t0\n bne t3, t1, 9b\n"
 /* Behind the last channel: to the first one, if the core did not begin there. */
 #define FBC_CHANNEL_1_TURN \
     "lw t0, 72(a0)\n beqz t0, 1f\n lw t1, 76(a0)\n lw t2, 80(a0)\n sw zero, 72(a0)\n sub a2, a2, t2\n" \
     "sub a3, a3, t1\n slli t1, t1, 2\n sub gp, gp, t1\n sub t3, t3, t1\n slli t1, t1, 1\n sub a1, a1, t1\n" \
     "sub t3, t3, t1\n slli t1, t0, 3\n slli t0, t0, 2\n add t0, t0, t1\n add t0, t0, t3\n sw t0, 28(a0)\n" \
     "j 9b\n"
+/* Of a band above the plane's end: at the edges, inside. */
+#define FBC_CHANNEL_1_DONE \
+    "3: lw t0, 24(a0)\n sub a3, a3, a4\n add a3, a3, t0\n j 2b\n" \
+    "6: add a3, a3, s7\n sub a3, a3, a5\n j 4b\n"
 /* At the edges behind the row loop: the last left output, of a plane the last one but one, and the last outputs. */
 #define FBC_CHANNEL_1_EDGE_LAST(kind) \
-    "5: bgtz t5, 6f\n" FBC_CHANNEL_1_LOAD("t2") FBC_CHANNEL_1_OF_3( \
-        kind, "t0", "t1", "t2", "s0", "s1", "s2", \
-        "a4") "not t5, t5\n bnez t5, 3f\n" FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s3", "s4", "a5") \
-        FBC_CHANNEL_1_DOT("first", "t1", "s0") \
-            FBC_CHANNEL_1_DOT("more", "t2", "s1") "7: lw t0, 24(a0)\n" FBC_CHANNEL_1_END( \
-                kind, "t0") "2: lw t0, 20(a0)\n lw t1, 28(a0)\n add a2, a2, t0\n bne t3, t1, 9b\n" FBC_CHANNEL_1_TURN \
-                            "3: lw t0, 24(a0)\n sub a3, a3, a4\n add a3, a3, t0\n j 2b\n" \
-                            "6: add a3, a3, s7\n sub a3, a3, a5\n j 4b\n"
+    "5: bgtz t5, 6f\n" FBC_CHANNEL_1_LOAD("t2") FBC_CHANNEL_1_OF_3(kind, "t0", "t1", "t2", "s0", "s1", "s2", "a4") \
+        FBC_CHANNEL_1_COMPLEMENT "bnez t5, 3f\n" FBC_CHANNEL_1_OF_2(kind, "t0", "t1", "s3", "s4", "a5") \
+            FBC_CHANNEL_1_DOT("first", "t1", "s0") \
+                FBC_CHANNEL_1_DOT("more", "t2", "s1") "7: lw t0, 24(a0)\n" FBC_CHANNEL_1_END(kind, "t0") \
+                    FBC_CHANNEL_1_NEXT FBC_CHANNEL_1_TURN FBC_CHANNEL_1_DONE
 
 /* Instructions. */
 #define FBC_CHANNEL_1_COMPUTED_PLAIN 7 /* of an output of three rows */
