@@ -22,22 +22,30 @@ static uint32_t fbc_add_crumb_table(const fbc_four_block *block, fbc_clip_kind k
     return table;
 }
 
+#ifdef FBC_XPULPV2
+#define FBC_NIBBLE_ROW(clip, mask, instructions) \
+    ".balign 4\n.option push\n.option norvc\n" \
+    ".insn i 0x7B, 4, x0, %[eight], 2*" instructions "\n" /* lp.setup 0 */ \
+    "sra %[value], %[sum], %[shift]\n" \
+    ".insn r 0x33, " clip ", 0x0A, %[value], %[value], %[high]\n" mask \
+    ".insn s 0x2B, 0, %[value], 1(%[row])\n" /* p.sb */ \
+    "add %[sum], %[sum], %[multiplier]\n" \
+    ".option pop"
+#define FBC_NIBBLE_OPERANDS \
+    : [value] "=&r"(value), [sum] "+r"(sum), [row] "+r"(row) \
+    : [eight] "r"(8u), [multiplier] "r"(block->multiplier_a), [shift] "r"(block->shift), [high] "r"(block->high) \
+    : "memory"
+#endif
+
 /* Eight bytes of the other table, of consecutive lanes of the first input. */
 FBC_INLINE void fbc_add_nibble_row(const fbc_four_block *block, fbc_clip_kind kind, uint32_t sum, uint8_t *row) {
 #ifdef FBC_XPULPV2
     uint32_t value;
-    __asm__ volatile(".balign 4\n.option push\n.option norvc\n"
-                     ".insn i 0x7B, 4, x0, %[eight], 10\n" /* lp.setup 0, 5 instructions */
-                     "sra %[value], %[sum], %[shift]\n"
-                     ".insn r 0x33, %[clip], 0x0A, %[value], %[value], %[high]\n"
-                     "andi %[value], %[value], 15\n"
-                     ".insn s 0x2B, 0, %[value], 1(%[row])\n" /* p.sb */
-                     "add %[sum], %[sum], %[multiplier]\n"
-                     ".option pop"
-                     : [value] "=&r"(value), [sum] "+r"(sum), [row] "+r"(row)
-                     : [eight] "r"(8u), [multiplier] "r"(block->multiplier_a), [shift] "r"(block->shift),
-                       [high] "r"(block->high), [clip] "i"(kind == FBC_CLIP_SIGNED ? 5 : 6)
-                     : "memory");
+    if (kind == FBC_CLIP_SIGNED) {
+        __asm__ volatile(FBC_NIBBLE_ROW("5", "andi %[value], %[value], 15\n", "5") FBC_NIBBLE_OPERANDS);
+    } else {
+        __asm__ volatile(FBC_NIBBLE_ROW("6", "", "4") FBC_NIBBLE_OPERANDS);
+    }
 #else
     for (uint32_t i = 0; i < 8u; i++) {
         row[i] = (uint8_t)(fbc_clip_sum(block, sum + i * (uint32_t)block->multiplier_a, kind) & 15);
