@@ -67,9 +67,9 @@ typedef struct {
     fbc_requantization requantization;
     uint16_t input_height;
     uint16_t input_width;
-    uint16_t input_channels;
     uint16_t output_height;
     uint16_t output_width;
+    uint16_t input_channels;
     uint16_t output_channels;
     uint16_t kernel_height;
     uint16_t kernel_width;

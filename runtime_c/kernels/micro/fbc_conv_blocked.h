@@ -65,8 +65,8 @@ typedef fbc_run_function fbc_run_table[2][2][4][8];
 
 FBC_INLINE fbc_run_function fbc_find_run(const fbc_run_table *runs, const fbc_conv_args *args,
                                          fbc_requantization_kind kind) {
-    const uint32_t row = kind < FBC_CLAMPED_UNSIGNED ? (uint32_t)args->output_bits >> 2 : 2u;
-    return (*runs)[args->output_channel_first != 0u][args->activation_signed != 0u][row][kind];
+    const uint32_t row = FBC_USUALLY(kind < FBC_CLAMPED_UNSIGNED) ? (uint32_t)args->output_bits >> 2 : 2u;
+    return (*runs)[args->output_channel_first][args->activation_signed][row][kind];
 }
 
 /* A call on one core. */

@@ -17,8 +17,12 @@
  * and is there once. */
 typedef void (*fbc_run_function)(fbc_block_run *run);
 
-_Static_assert(offsetof(fbc_conv_args, kernel_width) == offsetof(fbc_conv_args, kernel_height) + 2u &&
+_Static_assert(offsetof(fbc_conv_args, input_width) == offsetof(fbc_conv_args, input_height) + 2u &&
+                   offsetof(fbc_conv_args, output_width) == offsetof(fbc_conv_args, output_height) + 2u &&
+                   offsetof(fbc_conv_args, kernel_width) == offsetof(fbc_conv_args, kernel_height) + 2u &&
                    offsetof(fbc_conv_args, pad_left) == offsetof(fbc_conv_args, stride_height) + 3u &&
+                   offsetof(fbc_conv_args, input_height) % 4u == 0u &&
+                   offsetof(fbc_conv_args, output_height) % 4u == 0u &&
                    offsetof(fbc_conv_args, kernel_height) % 4u == 0u &&
                    offsetof(fbc_conv_args, stride_height) % 4u == 0u,
                "read as words below");
@@ -32,9 +36,10 @@ FBC_INLINE uint32_t fbc_conv_word(const fbc_conv_args *args, size_t offset) {
 
 /* A kernel of one tap, stride 1, no border, all rows of the tile. */
 FBC_INLINE uint32_t fbc_conv_is_pointwise(const fbc_conv_args *args) {
-    return fbc_conv_word(args, offsetof(fbc_conv_args, kernel_height)) == 0x10001u &&
-           fbc_conv_word(args, offsetof(fbc_conv_args, stride_height)) == 0x101u &&
-           args->input_width == args->output_width && args->input_height == args->output_height;
+    return FBC_USUALLY(fbc_conv_word(args, offsetof(fbc_conv_args, kernel_height)) == 0x10001u) &&
+           FBC_USUALLY(fbc_conv_word(args, offsetof(fbc_conv_args, stride_height)) == 0x101u) &&
+           FBC_USUALLY(fbc_conv_word(args, offsetof(fbc_conv_args, input_height)) ==
+                       fbc_conv_word(args, offsetof(fbc_conv_args, output_height)));
 }
 
 /* The quotient. The compiler does not see what it is, or it would divide again for the remainder. */
@@ -69,9 +74,9 @@ FBC_INLINE fbc_block_share fbc_share_blocks(uint32_t quads, uint32_t groups) {
 /* Whole words and whole groups, and no byte of the output that two quads write. */
 FBC_INLINE uint32_t fbc_conv_is_direct(const fbc_conv_args *args) {
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
-    return fbc_conv_is_pointwise(args) && (args->input_channels * args->activation_bits & 31u) == 0u &&
-           (args->output_channels & 3u) == 0u && pixels >= 4u &&
-           (!args->output_channel_first || args->output_bits == 8u || (pixels & 3u) == 0u);
+    return fbc_conv_is_pointwise(args) && FBC_USUALLY((args->input_channels * args->activation_bits & 31u) == 0u) &&
+           FBC_USUALLY((args->output_channels & 3u) == 0u) && FBC_USUALLY(pixels >= 4u) &&
+           (FBC_USUALLY(!args->output_channel_first) || args->output_bits == 8u || (pixels & 3u) == 0u);
 }
 
 /* From group to group, and from quad to quad, of the output. */
@@ -156,12 +161,9 @@ FBC_INLINE void fbc_conv_direct(const fbc_conv_args *args, uint32_t bits, fbc_ru
         group_words = (words + rest) & ~rest;
         weights = args->scratch;
     }
-    if (!FBC_USUALLY(group_words >= 2u)) {
-        group_words = 2u;
-    }
     fbc_block_run run;
     fbc_prepare_block_run(&run, &args->requantization);
-    run.words = group_words - 1u;
+    run.words = group_words - 1u + (group_words == 1u); /* at least 1 */
     run.column_words = words;
     run.column_step = 16u * words;
     fbc_direct_steps steps;
