@@ -415,11 +415,17 @@ static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *arg
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, const fbc_run_table *runs) {
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
     const uint32_t runs_write = kind != FBC_RARE && !fbc_run_writes_bytes(args, kind);
-    if (FBC_USUALLY(runs_write && fbc_conv_is_direct(args))) {
-        fbc_conv_direct(args, FBC_WIDTH, fbc_find_run(runs, args, kind));
-    } else {
-        fbc_conv_gathered(args, kind, runs);
+    if (FBC_USUALLY(runs_write != 0u) && fbc_conv_is_pointwise(args)) {
+        if (fbc_conv_is_one_run(args, FBC_WIDTH)) {
+            fbc_conv_in_one_run(args, FBC_WIDTH, fbc_find_run(runs, args, kind));
+            return;
+        }
+        if (fbc_conv_is_direct(args)) {
+            fbc_conv_direct(args, FBC_WIDTH, fbc_find_run(runs, args, kind));
+            return;
+        }
     }
+    fbc_conv_gathered(args, kind, runs);
 }
 
 #endif
