@@ -11,13 +11,23 @@
 
 /* Bits 8 a + 2 b and the next of the table: the output of a and b as they lie in memory. */
 static uint32_t fbc_add_crumb_table(const fbc_four_block *block, fbc_clip_kind kind) {
-    const uint32_t sign_a = block->signs_a & 3u, sign_b = block->signs_b & 3u;
-    uint32_t table = 0;
-    for (uint32_t pair = 16u; pair-- > 0u;) {
-        const uint32_t a = pair >> 2 ^ sign_a, b = (pair & 3u) ^ sign_b;
-        const uint32_t sum =
-            (uint32_t)block->addend + a * (uint32_t)block->multiplier_a + b * (uint32_t)block->multiplier_b;
-        table = table << 2 | ((uint32_t)fbc_clip_sum(block, sum, kind) & 3u);
+    const int32_t high = block->high, low = kind == FBC_CLIP_SIGNED ? -high - 1 : 0;
+    const uint32_t shift = block->shift, step = (uint32_t)block->multiplier_b;
+    uint32_t table = 0, row = (uint32_t)block->addend;
+    for (uint32_t a = 0; a < 4u; a++) {
+        uint32_t sum = row;
+#pragma GCC unroll 4
+        for (uint32_t b = 0; b < 4u; b++) {
+            table = table >> 2 | (uint32_t)fbc_bring_into((int32_t)sum >> shift, low, high) << 30;
+            sum += step;
+        }
+        row += (uint32_t)block->multiplier_a;
+    }
+    if (block->signs_a != 0u) { /* 2 and 3 in front of 0 and 1 */
+        table = table << 16 | table >> 16;
+    }
+    if (block->signs_b != 0u) {
+        table = (table << 4 & 0xF0F0F0F0u) | (table >> 4 & 0x0F0F0F0Fu);
     }
     return table;
 }
