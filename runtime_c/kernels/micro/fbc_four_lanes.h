@@ -122,15 +122,18 @@ FBC_INLINE int32_t fbc_clip_sum(const fbc_four_block *block, uint32_t sum, fbc_c
             : "memory"); \
     }
 
-#define FBC_FOUR_REQUANTIZE_LANE(bits, index, sum) \
-    "mv " sum ", %[addend]\n" FBC_FOUR_LANE_##bits##_##index("%[t]", "%[a]") \
+#define FBC_FOUR_REQUANTIZE_SUM(bits, index, sum) \
+    FBC_FOUR_LANE_##bits##_##index("%[t]", "%[a]") \
         FBC_FOUR_MAC(sum, "%[t]", "%[multiplier_a]") "sra " sum ", " sum ", %[shift]\n" FBC_FOUR_CLIP(sum)
+#define FBC_FOUR_REQUANTIZE_LANE(bits, index, sum) "mv " sum ", %[addend]\n" FBC_FOUR_REQUANTIZE_SUM(bits, index, sum)
 
+/* Between a load and what needs it stands something else: the core would wait a cycle. */
 #define FBC_FOUR_REQUANTIZE_BODY(bits, output_bits, flip) \
     FBC_FOUR_LOOP("21 + " #flip " + " FBC_FOUR_STORED_##output_bits) \
-    FBC_FOUR_LOAD_##bits("%[a]", "%[input_a]") FBC_FOUR_FLIP_##flip##_A FBC_FOUR_REQUANTIZE_LANE(bits, 0, "%[s0]") \
-        FBC_FOUR_REQUANTIZE_LANE(bits, 1, "%[s1]") FBC_FOUR_REQUANTIZE_LANE(bits, 2, "%[s2]") \
-            FBC_FOUR_REQUANTIZE_LANE(bits, 3, "%[s3]") FBC_FOUR_STORE_##output_bits ".option pop"
+    FBC_FOUR_LOAD_##bits("%[a]", "%[input_a]") "mv %[s0], %[addend]\n" FBC_FOUR_FLIP_##flip##_A \
+    FBC_FOUR_REQUANTIZE_SUM(bits, 0, "%[s0]") FBC_FOUR_REQUANTIZE_LANE(bits, 1, "%[s1]") \
+        FBC_FOUR_REQUANTIZE_LANE(bits, 2, "%[s2]") FBC_FOUR_REQUANTIZE_LANE(bits, 3, "%[s3]") \
+            FBC_FOUR_STORE_##output_bits ".option pop"
 
 #define FBC_DEFINE_REQUANTIZE_FOURS(bits, output_bits, kind, flip) \
     static void fbc_requantize_fours_##bits##_##output_bits##_##kind##_##flip(const fbc_four_block *block) { \
