@@ -112,25 +112,6 @@ static add_choice choose_function(const fbc_add_args *args, const add_inputs *in
     return any;
 }
 
-/* True if the lanes of all three tensors follow each other without left-over bits between the pixels. */
-FBC_INLINE uint32_t is_one_row(const fbc_add_args *args, uint32_t narrowest) {
-    const uint32_t bits = narrowest < args->output_bits ? narrowest : args->output_bits;
-    return args->pixels == 1u || (args->channels * bits & 7u) == 0u;
-}
-
-/* Elements behind the fours of a run. */
-static __attribute__((noinline)) void add_rest(const fbc_add_args *args, const fbc_four_run *run, uint32_t elements) {
-    const uint8_t *row_a = (const uint8_t *)args->input_a + run->row * fbc_lane_bytes(elements, args->bits_a);
-    const uint8_t *row_b = (const uint8_t *)args->input_b + run->row * fbc_lane_bytes(elements, args->bits_b);
-    uint8_t *output = (uint8_t *)args->output + run->row * fbc_lane_bytes(elements, args->output_bits);
-    const uint32_t first = run->first + 4u * run->fours;
-    for (uint32_t i = first; i < first + run->rest; i++) {
-        const int32_t sum = fbc_read_lane(row_a, i, args->bits_a, args->signed_a) * args->multiplier_a +
-                            fbc_read_lane(row_b, i, args->bits_b, args->signed_b) * args->multiplier_b + args->addend;
-        fbc_write_lane(output, i, args->output_bits, fbc_clamp(sum >> args->shift, args->low, args->high));
-    }
-}
-
 /* Fours from which on it takes less time to look outputs up. */
 enum { LEAST_FOURS_4 = 96, LEAST_FOURS_2 = 16 };
 
@@ -154,41 +135,89 @@ static __attribute__((noinline)) void look_up(fbc_four_block *block, uint32_t bi
     block->fours -= words << shift;
 }
 
-void fbc_add_fours(void *arguments) {
-    const fbc_add_args *args = arguments;
-    const add_inputs inputs = order_inputs(args);
-    const add_input *a = &inputs.a, *b = &inputs.b;
-    const fbc_clip_kind clip = args->low == 0 ? FBC_CLIP_UNSIGNED : FBC_CLIP_SIGNED;
-    const add_choice choice = choose_function(args, &inputs, clip);
-    const uint32_t output_bits = args->output_bits, same_bits = a->bits == b->bits && a->bits == output_bits;
-    const uint32_t one_row = is_one_row(args, b->bits);
-    const uint32_t rows = one_row ? 1u : args->pixels;
-    const uint32_t elements = one_row ? args->pixels * args->channels : args->channels;
-    fbc_four_block block = {.multiplier_a = a->multiplier,
-                            .multiplier_b = b->multiplier,
-                            .addend = (int32_t)((uint32_t)args->addend -
-                                                fbc_sign_offset(a->bits, choice.flip_a) * (uint32_t)a->multiplier -
-                                                fbc_sign_offset(b->bits, choice.flip_b) * (uint32_t)b->multiplier),
-                            .shift = args->shift,
-                            .high = args->high,
-                            .signs_a = fbc_sign_bits(a->bits, choice.flip_a),
-                            .signs_b = fbc_sign_bits(b->bits, choice.flip_b)};
-    fbc_four_share share = fbc_core_fours(rows, elements);
+/* A call on one core. */
+typedef struct {
+    const fbc_add_args *args;
+    add_inputs inputs; /* at the row */
+    uint8_t *output;
+    add_function add;
+    fbc_four_block block; /* but for its pointers and size */
+} add_call;
+
+/* Elements of the row behind the fours of a run. */
+static __attribute__((noinline)) void add_rest(const add_call *call, const fbc_four_run *run) {
+    const fbc_add_args *args = call->args;
+    const add_input *a = &call->inputs.a, *b = &call->inputs.b;
+    const uint32_t first = run->first + 4u * run->fours;
+    for (uint32_t i = first; i < first + run->rest; i++) {
+        const int32_t sum = fbc_read_lane(a->data, i, a->bits, a->is_signed) * a->multiplier +
+                            fbc_read_lane(b->data, i, b->bits, b->is_signed) * b->multiplier + args->addend;
+        fbc_write_lane(call->output, i, args->output_bits, fbc_clamp(sum >> args->shift, args->low, args->high));
+    }
+}
+
+FBC_INLINE void add_run(add_call *call, const fbc_four_run *run) {
+    const add_input *a = &call->inputs.a, *b = &call->inputs.b;
+    fbc_four_block *block = &call->block;
+    const uint32_t output_bits = call->args->output_bits;
+    block->input_a = a->data + (run->first * a->bits >> 3);
+    block->input_b = b->data + (run->first * b->bits >> 3);
+    block->output = call->output + (run->first * output_bits >> 3);
+    block->fours = run->fours;
+    if (a->bits == b->bits && a->bits == output_bits && output_bits < 8u &&
+        run->fours >= (output_bits == 4u ? LEAST_FOURS_4 : LEAST_FOURS_2)) {
+        look_up(block, output_bits, call->args->low == 0 ? FBC_CLIP_UNSIGNED : FBC_CLIP_SIGNED);
+    }
+    if (block->fours > 0u) {
+        call->add(block);
+    }
+    if (run->rest > 0u) {
+        add_rest(call, run);
+    }
+}
+
+/* Pixels with left-over bits. */
+static __attribute__((noinline)) void add_rows(add_call *call) {
+    const add_inputs first = call->inputs;
+    const fbc_add_args *args = call->args;
+    fbc_four_share share = fbc_core_fours(args->pixels, args->channels);
     while (share.count > 0u) {
         const fbc_four_run run = fbc_next_fours(&share);
-        block.input_a = a->data + run.row * fbc_lane_bytes(elements, a->bits) + (run.first * a->bits >> 3);
-        block.input_b = b->data + run.row * fbc_lane_bytes(elements, b->bits) + (run.first * b->bits >> 3);
-        block.output =
-            (uint8_t *)args->output + run.row * fbc_lane_bytes(elements, output_bits) + (run.first * output_bits >> 3);
-        block.fours = run.fours;
-        if (same_bits && output_bits < 8u && run.fours >= (output_bits == 4u ? LEAST_FOURS_4 : LEAST_FOURS_2)) {
-            look_up(&block, output_bits, clip);
-        }
-        if (block.fours > 0u) {
-            choice.add(&block);
-        }
-        if (run.rest > 0u) {
-            add_rest(args, &run, elements);
-        }
+        call->inputs.a.data = first.a.data + run.row * fbc_lane_bytes(args->channels, first.a.bits);
+        call->inputs.b.data = first.b.data + run.row * fbc_lane_bytes(args->channels, first.b.bits);
+        call->output = (uint8_t *)args->output + run.row * fbc_lane_bytes(args->channels, args->output_bits);
+        add_run(call, &run);
+    }
+}
+
+/* True if the lanes of all three tensors follow each other without left-over bits between the pixels. */
+FBC_INLINE uint32_t is_one_row(const fbc_add_args *args, uint32_t narrowest) {
+    const uint32_t bits = narrowest < args->output_bits ? narrowest : args->output_bits;
+    return args->pixels == 1u || (args->channels * bits & 7u) == 0u;
+}
+
+void fbc_add_fours(void *arguments) {
+    const fbc_add_args *args = arguments;
+    add_call call = {.args = args, .inputs = order_inputs(args), .output = args->output};
+    const add_input *a = &call.inputs.a, *b = &call.inputs.b;
+    const add_choice choice = choose_function(args, &call.inputs, args->low == 0 ? FBC_CLIP_UNSIGNED : FBC_CLIP_SIGNED);
+    call.add = choice.add;
+    call.block.multiplier_a = a->multiplier;
+    call.block.multiplier_b = b->multiplier;
+    call.block.addend =
+        (int32_t)((uint32_t)args->addend - fbc_sign_offset(a->bits, choice.flip_a) * (uint32_t)a->multiplier -
+                  fbc_sign_offset(b->bits, choice.flip_b) * (uint32_t)b->multiplier);
+    call.block.shift = args->shift;
+    call.block.high = args->high;
+    call.block.signs_a = fbc_sign_bits(a->bits, choice.flip_a);
+    call.block.signs_b = fbc_sign_bits(b->bits, choice.flip_b);
+    if (!is_one_row(args, b->bits)) {
+        add_rows(&call);
+        return;
+    }
+    fbc_four_share share = fbc_core_fours(1u, args->pixels * args->channels);
+    if (share.count > 0u) {
+        const fbc_four_run run = fbc_next_fours(&share);
+        add_run(&call, &run);
     }
 }

@@ -130,10 +130,10 @@ class AddFoursKernel(FoursKernel):
         conflicts: Per word of outputs of 4 bits that are looked up: cores read their tables.
     """
 
-    call: float = 280
-    run: float = 193
-    tail: float = 33
-    lane: float = 97
+    call: float = 146
+    run: float = 216
+    tail: float = 18
+    lane: float = 99
     stall: float = 1.0
     table_4: float = 1490
     table_2: float = 177
