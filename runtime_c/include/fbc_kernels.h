@@ -71,9 +71,9 @@ typedef struct {
     fbc_requantization requantization;
     uint16_t input_height;
     uint16_t input_width;
-    uint16_t input_channels;
     uint16_t output_height;
     uint16_t output_width;
+    uint16_t input_channels;
     uint16_t output_channels;
     uint16_t kernel_height;
     uint16_t kernel_width;
@@ -216,7 +216,8 @@ void fbc_depthwise_5x5(void *args); /* fbc_conv_args */
 uint32_t fbc_depthwise_5x5_scratch_bytes(const fbc_conv_args *args);
 
 /* Layers without weights, any channels: fast with XpulpV2, portable twins elsewhere. Add and concat write at most 8
- * bits, clipped to [0, high] or [-high - 1, high]; concat is not wide and has no clamp. */
+ * bits, clipped to [0, high] or [-high - 1, high]; concat is not wide and has no clamp. Add reads up to 4 bytes behind
+ * its inputs, and does not use them. */
 void fbc_add_fours(void *args);          /* fbc_add_args */
 void fbc_max_pool_words(void *args);     /* fbc_pool_args */
 void fbc_average_pool_words(void *args); /* fbc_pool_args */

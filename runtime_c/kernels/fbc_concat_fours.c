@@ -109,7 +109,7 @@ void fbc_concat_fours(void *arguments) {
                  [args->requantization.low == 0 ? FBC_CLIP_UNSIGNED : FBC_CLIP_SIGNED][args->activation_signed != 0u];
     uint8_t *first = (uint8_t *)args->output + ((uint32_t)args->output_offset * output_bits >> 3);
     fbc_four_share share = fbc_core_fours(one_row ? 1u : args->pixels, elements);
-    while (share.left.begin < share.left.end) {
+    while (share.count > 0u) {
         const fbc_four_run run = fbc_next_fours(&share);
         const uint8_t *input = (const uint8_t *)args->input + run.row * fbc_lane_bytes(elements, bits);
         uint8_t *output = first + run.row * output_bytes;

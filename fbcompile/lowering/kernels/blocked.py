@@ -61,7 +61,7 @@ class BlockCost:
         expand_word: Per word of weights that is widened.
     """
 
-    call: float = 1800
+    call: float = 1650
     block: float = 87.5
     word: float = 17.0
     narrow: float = 5
@@ -75,8 +75,8 @@ class BlockCost:
     single_block: float = 170
     single_word: float = 16.3
     split: float = 700
-    direct: float = 310
-    direct_split: float = 240
+    direct: float = 250
+    direct_split: float = 140
     direct_run: float = 210
     direct_quad: float = 28
     widen_run: float = 110

@@ -30,11 +30,13 @@ def requantizes_in_32_bits(layer: Layer) -> bool:
     return not any(r.wide or r.clamp is not None for r in _concat(layer).requantizations)
 
 
-def multiplies_halves(layer: Layer) -> bool:
-    """Both inputs of the add have 8 bits and both multipliers 16."""
-    add = _add(layer)
+def multiplies_halves(add: AddLayer) -> bool:
+    """Both inputs have 8 bits, both multipliers 16; if both are signed, 256 times every sum is an int32."""
     fits = all(-(1 << 15) <= multiplier < 1 << 15 for multiplier in add.multipliers)
-    return fits and all(tensor.bits == 8 for tensor in add.inputs)
+    if not fits or any(tensor.bits != 8 for tensor in add.inputs):
+        return False
+    largest = 128 * sum(abs(multiplier) for multiplier in add.multipliers) + abs(add.addend)
+    return not all(tensor.signed for tensor in add.inputs) or (largest < 1 << 23 and add.shift < 24)
 
 
 def changes_nothing(tensor: Tensor, requantization: Requantization, output_bits: int) -> bool:
@@ -105,11 +107,11 @@ class FoursKernel(Kernel):
         stall: Per instruction of the inner loop.
     """
 
-    call: float = 556
-    run: float = 139
-    tail: float = 135
-    lane: float = 79
-    stall: float = 1.01
+    call: float = 343
+    run: float = 90
+    tail: float = 71
+    lane: float = 66
+    stall: float = 1.0
 
     def share_cycles(self, share: _Share, instructions: int) -> float:
         """Cycles of a share whose inner loop has that many instructions."""
@@ -120,22 +122,45 @@ class FoursKernel(Kernel):
 
 @dataclasses.dataclass(frozen=True)
 class AddFoursKernel(FoursKernel):
-    """Residual add (``kernels/fbc_add_fours.c``)."""
+    """Residual add (``kernels/fbc_add_fours.c``).
 
-    call: float = 605
-    run: float = 150
-    tail: float = 154
-    lane: float = 89
+    Attributes:
+        table_4: Cycles to compute the outputs of 4 bits that are looked up, per row or part of one.
+        table_2: Likewise for 2 bits.
+        conflicts: Per word of outputs of 4 bits that are looked up: cores read their tables.
+    """
+
+    call: float = 146
+    run: float = 216
+    tail: float = 18
+    lane: float = 99
     stall: float = 1.0
+    table_4: float = 1490
+    table_2: float = 177
+    conflicts: float = 2.3
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Fours of the slowest core."""
-        bits = min(layer.output.bits, *(tensor.bits for tensor in layer.inputs))
+        add, output_bits = _add(layer), layer.output.bits
+        bits = min(output_bits, *(tensor.bits for tensor in layer.inputs))
         pixels = tile.output_height * tile.output_width
         one_row = pixels == 1 or tile.output_channels * bits % 8 == 0
-        instructions = (22 if multiplies_halves(layer) else 30) + (3 if layer.output.bits == 8 else 4)
-        instructions += 2 if any(tensor.signed for tensor in layer.inputs) else 0
-        return self.share_cycles(_slowest_share(pixels, tile.output_channels, one_row, cores), instructions)
+        share = _slowest_share(pixels, tile.output_channels, one_row, cores)
+        signed = sum(tensor.signed for tensor in layer.inputs)
+        instructions = 20 + signed % 2 if multiplies_halves(add) else 30 + 2 * min(signed, 1)
+        instructions += 3 if output_bits == 8 else 4
+        return self._looked_up(layer, share, instructions) + self.share_cycles(share, instructions)
+
+    def _looked_up(self, layer: Layer, share: _Share, instructions: int) -> float:
+        """Cycles of a share where outputs are looked up, less those of ``share_cycles``."""
+        bits, least = layer.output.bits, {8: 0, 4: 96, 2: 16}[layer.output.bits]
+        fours = share.fours // share.runs
+        if bits == 8 or fours < least or any(tensor.bits != bits for tensor in layer.inputs):
+            return 0
+        words = fours * bits // 8
+        word = 30 + self.conflicts if bits == 4 else 27
+        table = self.table_4 if bits == 4 else self.table_2
+        return share.runs * (table + words * (word - 8 // bits * instructions))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,9 +173,9 @@ class ConcatFoursKernel(FoursKernel):
         copy_word: Likewise per word.
     """
 
-    copy_call: float = 560
-    copy_run: float = 127
-    copy_word: float = 2.12
+    copy_call: float = 392
+    copy_run: float = 47
+    copy_word: float = 1.95
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """A call per input."""

@@ -13,27 +13,32 @@ typedef struct {
     uint32_t rest;  /* 1 to 3 elements behind them, or 0 */
 } fbc_four_run;
 
+/* What is left for the core. */
 typedef struct {
     uint32_t elements; /* of a row */
     uint32_t per_row;  /* fours of a row, the last one may be shorter */
-    fbc_range left;    /* of the core, in fours of all rows */
+    uint32_t row;
+    uint32_t begin; /* four of the row */
+    uint32_t count; /* fours of all rows */
 } fbc_four_share;
 
 FBC_INLINE fbc_four_share fbc_core_fours(uint32_t rows, uint32_t elements) {
     const uint32_t per_row = (elements + 3u) >> 2;
-    const fbc_four_share share = {elements, per_row, fbc_core_range(rows * per_row)};
+    const fbc_range fours = fbc_core_range(rows * per_row);
+    const uint32_t row = rows == 1u ? 0u : fours.begin / per_row;
+    const fbc_four_share share = {elements, per_row, row, fours.begin - row * per_row, fours.end - fours.begin};
     return share;
 }
 
 /* The next fours of one row; advances the share, which must not be empty. */
 FBC_INLINE fbc_four_run fbc_next_fours(fbc_four_share *share) {
-    const uint32_t row = share->left.begin / share->per_row;
-    const uint32_t begin = share->left.begin - row * share->per_row;
-    const uint32_t count = share->left.end - share->left.begin;
-    const uint32_t end = begin + count < share->per_row ? begin + count : share->per_row;
-    const uint32_t whole = end << 2 <= share->elements ? end : end - 1u;
-    const fbc_four_run run = {row, begin << 2, whole - begin, whole == end ? 0u : share->elements & 3u};
-    share->left.begin += end - begin;
+    const uint32_t begin = share->begin, left = share->per_row - begin;
+    const uint32_t count = share->count < left ? share->count : left;
+    const uint32_t ends_short = count == left && (share->elements & 3u) != 0u;
+    const fbc_four_run run = {share->row, begin << 2, count - ends_short, ends_short ? share->elements & 3u : 0u};
+    share->row++;
+    share->begin = 0u;
+    share->count -= count;
     return run;
 }
 

@@ -114,10 +114,12 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
  * += 4. The immediate is w load << 4 | a load << 3 | w << 1 | a, written as a register number. */
 #define FBC_RUN_MLDOT(accumulator, pointer, immediate) \
     ".insn r 0x77, %[width], %[sign], " accumulator ", " pointer ", x" #immediate "\n"
-/* The three words behind the alignment, with the nine of a quad, let the loop begin where a line of the instruction
- * buffer does. */
+/* With two short instructions, and the alignment in FBC_RUN, the loop begins where a line of the instruction buffer
+ * does. */
 #define FBC_RUN_MACLOAD_ONCE \
-    "lw sp, 16(a0)\n lw s1, 40(a0)\n .balign 16\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n"
+    "lw sp, 16(a0)\n lw ra, 44(a0)\n lw gp, 48(a0)\n lw tp, 52(a0)\n" FBC_RUN_SHORTEN("lw s1, 40(a0)\n")
+#define FBC_RUN_MACLOAD_WEIGHTS FBC_RUN_SHORTEN("lw a1, 20(a0)\n")
+#define FBC_RUN_SHORTEN(instruction) ".option rvc\n" instruction ".option norvc\n"
 #define FBC_RUN_MACLOAD_BEGIN \
     FBC_RUN_MLDOT("x0", "a1", 16) \
     FBC_RUN_MLDOT("x0", "a1", 18) FBC_RUN_MLDOT("x0", "a1", 20) FBC_RUN_MLDOT("x0", "a1", 22)
@@ -150,6 +152,7 @@ FBC_INLINE void fbc_run_blocks_in_c(const fbc_block_run *run, uint32_t bits, uin
 /* Without mac&load the words take the registers of what is not needed meanwhile. Pixels are loaded in even cycles of a
  * word's 24, weights in odd ones, so that cores an even number of cycles apart do not want one bank. */
 #define FBC_RUN_BLOCKED_ONCE ".balign 16\n"
+#define FBC_RUN_BLOCKED_WEIGHTS "lw a1, 20(a0)\n"
 #define FBC_RUN_BLOCKED_BEGIN
 #define FBC_RUN_WORD(code, between) \
     FBC_RUN_LOAD("gp", "a2") \
@@ -285,9 +288,9 @@ enum { FBC_RUN_MULTIPLIED = 9, FBC_RUN_CLIPPED = 4, FBC_RUN_PACKED = 6 };
 #define FBC_RUN(unit, requantize, instructions) \
     __asm__ volatile(".balign 4\n.option push\n" \
                      ".option norvc\n" \
-                     "sw gp, 76(a0)\n sw tp, 80(a0)\n sw sp, 84(a0)\n" \
-                     "lw s11, 32(a0)\n" FBC_RUN_##unit##_ONCE \
-                     "1: lw a1, 20(a0)\n lw t0, 36(a0)\n lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_##unit##_BEGIN \
+                     "sw gp, 76(a0)\n .balign 16\n sw tp, 80(a0)\n sw sp, 84(a0)\n" \
+                     "lw s11, 32(a0)\n" FBC_RUN_##unit##_ONCE "1: " FBC_RUN_##unit##_WEIGHTS \
+                     "lw t0, 36(a0)\n lw a6, 24(a0)\n lw a7, 28(a0)\n" FBC_RUN_##unit##_BEGIN \
                      ".insn i 0x7B, 4, x1, t0, %[body]\n" /* lp.setup 1, groups, up to the next quad */ \
                      FBC_RUN_COLUMNS FBC_RUN_##unit##_DOTS requantize \
                      ".option pop\n" FBC_RUN_NEXT_QUAD "j 1b\n" \

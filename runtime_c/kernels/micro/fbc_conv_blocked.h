@@ -65,8 +65,8 @@ typedef fbc_run_function fbc_run_table[2][2][4][8];
 
 FBC_INLINE fbc_run_function fbc_find_run(const fbc_run_table *runs, const fbc_conv_args *args,
                                          fbc_requantization_kind kind) {
-    const uint32_t row = kind < FBC_CLAMPED_UNSIGNED ? (uint32_t)args->output_bits >> 2 : 2u;
-    return (*runs)[args->output_channel_first != 0u][args->activation_signed != 0u][row][kind];
+    const uint32_t row = FBC_USUALLY(kind < FBC_CLAMPED_UNSIGNED) ? (uint32_t)args->output_bits >> 2 : 2u;
+    return (*runs)[args->output_channel_first][args->activation_signed][row][kind];
 }
 
 /* A call on one core. */
@@ -415,11 +415,17 @@ static __attribute__((noinline)) void fbc_conv_gathered(const fbc_conv_args *arg
 FBC_INLINE void fbc_conv_blocked(const fbc_conv_args *args, const fbc_run_table *runs) {
     const fbc_requantization_kind kind = fbc_kind_of(&args->requantization, args->output_bits);
     const uint32_t runs_write = kind != FBC_RARE && !fbc_run_writes_bytes(args, kind);
-    if (FBC_USUALLY(runs_write && fbc_conv_is_direct(args))) {
-        fbc_conv_direct(args, FBC_WIDTH, fbc_find_run(runs, args, kind));
-    } else {
-        fbc_conv_gathered(args, kind, runs);
+    if (FBC_USUALLY(runs_write != 0u) && fbc_conv_is_pointwise(args)) {
+        if (fbc_conv_is_one_run(args, FBC_WIDTH)) {
+            fbc_conv_in_one_run(args, FBC_WIDTH, fbc_find_run(runs, args, kind));
+            return;
+        }
+        if (fbc_conv_is_direct(args)) {
+            fbc_conv_direct(args, FBC_WIDTH, fbc_find_run(runs, args, kind));
+            return;
+        }
     }
+    fbc_conv_gathered(args, kind, runs);
 }
 
 #endif

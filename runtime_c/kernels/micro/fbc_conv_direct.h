@@ -17,8 +17,12 @@
  * and is there once. */
 typedef void (*fbc_run_function)(fbc_block_run *run);
 
-_Static_assert(offsetof(fbc_conv_args, kernel_width) == offsetof(fbc_conv_args, kernel_height) + 2u &&
+_Static_assert(offsetof(fbc_conv_args, input_width) == offsetof(fbc_conv_args, input_height) + 2u &&
+                   offsetof(fbc_conv_args, output_width) == offsetof(fbc_conv_args, output_height) + 2u &&
+                   offsetof(fbc_conv_args, kernel_width) == offsetof(fbc_conv_args, kernel_height) + 2u &&
                    offsetof(fbc_conv_args, pad_left) == offsetof(fbc_conv_args, stride_height) + 3u &&
+                   offsetof(fbc_conv_args, input_height) % 4u == 0u &&
+                   offsetof(fbc_conv_args, output_height) % 4u == 0u &&
                    offsetof(fbc_conv_args, kernel_height) % 4u == 0u &&
                    offsetof(fbc_conv_args, stride_height) % 4u == 0u,
                "read as words below");
@@ -32,9 +36,10 @@ FBC_INLINE uint32_t fbc_conv_word(const fbc_conv_args *args, size_t offset) {
 
 /* A kernel of one tap, stride 1, no border, all rows of the tile. */
 FBC_INLINE uint32_t fbc_conv_is_pointwise(const fbc_conv_args *args) {
-    return fbc_conv_word(args, offsetof(fbc_conv_args, kernel_height)) == 0x10001u &&
-           fbc_conv_word(args, offsetof(fbc_conv_args, stride_height)) == 0x101u &&
-           args->input_width == args->output_width && args->input_height == args->output_height;
+    return FBC_USUALLY(fbc_conv_word(args, offsetof(fbc_conv_args, kernel_height)) == 0x10001u) &&
+           FBC_USUALLY(fbc_conv_word(args, offsetof(fbc_conv_args, stride_height)) == 0x101u) &&
+           FBC_USUALLY(fbc_conv_word(args, offsetof(fbc_conv_args, input_height)) ==
+                       fbc_conv_word(args, offsetof(fbc_conv_args, output_height)));
 }
 
 /* The quotient. The compiler does not see what it is, or it would divide again for the remainder. */
@@ -66,11 +71,23 @@ FBC_INLINE fbc_block_share fbc_share_blocks(uint32_t quads, uint32_t groups) {
     return share;
 }
 
+/* Of a pointwise convolution: whole words and whole groups. */
+FBC_INLINE uint32_t fbc_has_whole_words(const fbc_conv_args *args, uint32_t activation_bits) {
+    return FBC_USUALLY((args->input_channels * activation_bits & 31u) == 0u) &&
+           FBC_USUALLY((args->output_channels & 3u) == 0u);
+}
+
+/* The same, of activations at the kernel's width, and as many whole quads for each of eight cores. */
+FBC_INLINE uint32_t fbc_conv_is_one_run(const fbc_conv_args *args, uint32_t bits) {
+    const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
+    return FBC_USUALLY(args->activation_bits == bits) && fbc_has_whole_words(args, bits) &&
+           FBC_USUALLY(fbc_core_count() == 8u) && FBC_USUALLY((pixels & 31u) == 0u);
+}
+
 /* Whole words and whole groups, and no byte of the output that two quads write. */
 FBC_INLINE uint32_t fbc_conv_is_direct(const fbc_conv_args *args) {
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
-    return fbc_conv_is_pointwise(args) && (args->input_channels * args->activation_bits & 31u) == 0u &&
-           (args->output_channels & 3u) == 0u && pixels >= 4u &&
+    return fbc_has_whole_words(args, args->activation_bits) && pixels >= 4u &&
            (!args->output_channel_first || args->output_bits == 8u || (pixels & 3u) == 0u);
 }
 
@@ -80,22 +97,53 @@ typedef struct {
     uint32_t quad;
 } fbc_direct_steps;
 
+/* What does not change from run to run. */
+typedef struct {
+    fbc_block_run *run;
+    const uint8_t *weights;
+    fbc_direct_steps steps;
+} fbc_direct_call;
+
+FBC_INLINE fbc_direct_call fbc_prepare_direct(const fbc_conv_args *args, uint32_t bits, fbc_block_run *run) {
+    const uint32_t output_bits = args->output_bits, words = args->input_channels * bits >> 5;
+    fbc_direct_call call = {run, args->weights, {output_bits >> 1, output_bits >> 1}};
+    uint32_t group_words = words;
+    if (!FBC_USUALLY(args->weight_bits == bits)) { /* widened by the kernel before, in scratch */
+        const uint32_t shift = fbc_ratio_shift(bits, args->weight_bits), rest = (1u << shift) - 1u;
+        group_words = (words + rest) & ~rest;
+        call.weights = args->scratch;
+    }
+    fbc_prepare_block_run(run, &args->requantization);
+    run->words = group_words - 1u + (group_words == 1u); /* at least 1 */
+    run->column_words = words;
+    run->column_step = 16u * words;
+    if (FBC_USUALLY(!args->output_channel_first)) {
+        run->step = args->output_channels * output_bits >> 3;
+        run->back = call.steps.group - 3u * run->step;
+        call.steps.quad = 4u * run->step;
+    } else {
+        run->step = run->back = (uint32_t)args->output_height * args->output_width * output_bits >> 3;
+        call.steps.group = 4u * run->step;
+    }
+    return call;
+}
+
 /* Sets what differs between runs: `count` groups from `group` on of quads from pixel `first` on, whose columns begin
  * at `column`. */
-FBC_INLINE void fbc_direct_run(const fbc_conv_args *args, fbc_block_run *run, fbc_direct_steps steps,
-                               const uint8_t *weights, const uint8_t *column, uint32_t first, uint32_t group,
-                               uint32_t count, uint32_t quads) {
+FBC_INLINE void fbc_direct_run(const fbc_conv_args *args, const fbc_direct_call *call, const uint8_t *column,
+                               uint32_t first, uint32_t group, uint32_t count, uint32_t quads) {
+    fbc_block_run *run = call->run;
     for (uint32_t i = 0; i < 4u; i++) {
         run->columns[i] = column;
         column += run->column_step >> 2;
     }
-    run->weights = weights + 16u * (run->words + 1u) * group;
+    run->weights = call->weights + 16u * (run->words + 1u) * group;
     run->scales = args->requantization.scale + 4u * group;
     run->addends = (const int32_t *)args->requantization.addend + 4u * group;
-    run->output = (uint8_t *)args->output + group * steps.group + (first * steps.quad >> 2);
+    run->output = (uint8_t *)args->output + group * call->steps.group + (first * call->steps.quad >> 2);
     run->groups = count;
     run->quads = quads;
-    run->quad_skip = steps.quad - count * steps.group;
+    run->quad_skip = call->steps.quad - count * call->steps.group;
 }
 
 /* Columns in the calling core's scratch, behind the widened weights: quads of pixels from `first` on, at the kernel's
@@ -115,12 +163,13 @@ static __attribute__((noinline)) const uint8_t *fbc_widen_quads(const fbc_conv_a
 
 /* Computes the calling core's blocks in several runs. Narrower activations are widened before, as many quads at once as
  * scratch holds. */
-static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args, fbc_block_run *run,
-                                                       fbc_direct_steps steps, const uint8_t *weights,
-                                                       fbc_run_function run_blocks, uint32_t bits) {
+static __attribute__((noinline)) void fbc_conv_direct(const fbc_conv_args *args, uint32_t bits,
+                                                      fbc_run_function run_blocks) {
+    fbc_block_run run;
+    const fbc_direct_call call = fbc_prepare_direct(args, bits, &run);
     const uint32_t pixels = (uint32_t)args->output_height * args->output_width;
     const uint32_t groups = (uint32_t)args->output_channels >> 2, narrow = args->activation_bits != bits;
-    const uint32_t most = narrow ? fbc_quads_at_once(run->column_words) : pixels;
+    const uint32_t most = narrow ? fbc_quads_at_once(run.column_words) : pixels;
     fbc_block_share share = fbc_share_blocks((pixels + 3u) >> 2, groups);
     while (share.left > 0u) {
         const uint32_t rest = (pixels >> 2) - share.quad; /* whole quads; none of the last one if it has fewer pixels */
@@ -133,57 +182,27 @@ static __attribute__((noinline)) void fbc_direct_parts(const fbc_conv_args *args
             quads = quads < rest ? quads : rest;
             quads = quads < most ? quads : most;
         }
-        const uint8_t *column = (const uint8_t *)args->input + first * (run->column_step >> 2);
+        const uint8_t *column = (const uint8_t *)args->input + first * (run.column_step >> 2);
         if (narrow) {
-            column = fbc_widen_quads(args, run, first, quads, bits);
+            column = fbc_widen_quads(args, &run, first, quads, bits);
         }
-        fbc_direct_run(args, run, steps, weights, column, first, share.group, count, quads);
-        run_blocks(run);
+        fbc_direct_run(args, &call, column, first, share.group, count, quads);
+        run_blocks(&run);
         share.left -= quads * count;
         share.quad += quads;
         share.group = 0u;
     }
 }
 
-/* Computes the calling core's blocks. */
-FBC_INLINE void fbc_conv_direct(const fbc_conv_args *args, uint32_t bits, fbc_run_function run_blocks) {
-    const uint32_t pixels = (uint32_t)args->output_height * args->output_width, output_bits = args->output_bits;
-    const uint32_t words = args->input_channels * bits >> 5;
-    const uint8_t *weights = args->weights;
-    uint32_t group_words = words;
-    if (!FBC_USUALLY(args->weight_bits == bits)) { /* widened by the kernel before, in scratch */
-        const uint32_t shift = fbc_ratio_shift(bits, args->weight_bits), rest = (1u << shift) - 1u;
-        group_words = (words + rest) & ~rest;
-        weights = args->scratch;
-    }
-    if (!FBC_USUALLY(group_words >= 2u)) {
-        group_words = 2u;
-    }
+/* Likewise, in one run. */
+FBC_INLINE void fbc_conv_in_one_run(const fbc_conv_args *args, uint32_t bits, fbc_run_function run_blocks) {
     fbc_block_run run;
-    fbc_prepare_block_run(&run, &args->requantization);
-    run.words = group_words - 1u;
-    run.column_words = words;
-    run.column_step = 16u * words;
-    fbc_direct_steps steps;
-    if (FBC_USUALLY(!args->output_channel_first)) {
-        steps.group = output_bits >> 1;
-        run.step = args->output_channels * output_bits >> 3;
-        run.back = steps.group - 3u * run.step;
-        steps.quad = 4u * run.step;
-    } else {
-        run.step = run.back = pixels * output_bits >> 3;
-        steps.group = 4u * run.step;
-        steps.quad = output_bits >> 1;
-    }
-    if (FBC_USUALLY(fbc_core_count() == 8u && (pixels & 31u) == 0u &&
-                    args->activation_bits == bits)) { /* one run, no loop */
-        const uint32_t quads = pixels >> 5, first = 4u * quads * fbc_core_id();
-        const uint8_t *column = (const uint8_t *)args->input + 4u * words * first;
-        fbc_direct_run(args, &run, steps, weights, column, first, 0u, (uint32_t)args->output_channels >> 2, quads);
-        run_blocks(&run);
-        return;
-    }
-    fbc_direct_parts(args, &run, steps, weights, run_blocks, bits);
+    const fbc_direct_call call = fbc_prepare_direct(args, bits, &run);
+    const uint32_t quads = (uint32_t)args->output_height * args->output_width >> 5;
+    const uint32_t first = 4u * quads * fbc_core_id();
+    const uint8_t *column = (const uint8_t *)args->input + first * (run.column_step >> 2);
+    fbc_direct_run(args, &call, column, first, 0u, (uint32_t)args->output_channels >> 2, quads);
+    run_blocks(&run);
 }
 
 #endif

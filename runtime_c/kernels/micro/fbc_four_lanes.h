@@ -37,6 +37,15 @@ FBC_INLINE uint32_t fbc_sign_offset(uint32_t bits, uint32_t is_signed) {
     return is_signed ? 1u << (bits - 1u) : 0u;
 }
 
+/* The mask is the same in every lane. */
+FBC_INLINE uint32_t fbc_flip_lane(uint32_t lane, uint32_t bits, uint32_t signs) {
+    return lane ^ (signs & ((1u << bits) - 1u));
+}
+
+FBC_INLINE int32_t fbc_clip_sum(const fbc_four_block *block, uint32_t sum, fbc_clip_kind kind) {
+    return fbc_clamp((int32_t)sum >> block->shift, kind == FBC_CLIP_SIGNED ? -block->high - 1 : 0, block->high);
+}
+
 #ifdef FBC_XPULPV2
 
 #define FBC_FOUR_LOAD_8(word, pointer) ".insn i 0x0B, 2, " word ", " pointer ", 4\n"
@@ -113,55 +122,18 @@ FBC_INLINE uint32_t fbc_sign_offset(uint32_t bits, uint32_t is_signed) {
             : "memory"); \
     }
 
-/* Both inputs of 8 bits, both multipliers of 16: two dot products of half words per pair of lanes. Lanes 0 and 2 of an
- * input are the low bytes of its half words, lanes 1 and 3 those of the word shifted. */
-#define FBC_FOUR_HALVES_BODY(output_bits, flip) \
-    FBC_FOUR_LOOP("22 + 2 * " #flip " + " FBC_FOUR_STORED_##output_bits) \
-    FBC_FOUR_LOAD_8("%[a]", "%[input_a]") \
-    FBC_FOUR_LOAD_8("%[b]", "%[input_b]") \
-    FBC_FOUR_FLIP_##flip##_A FBC_FOUR_FLIP_##flip##_B \
-        ".insn r 0x57, 6, 0x20, %[t], %[a], x4\n" /* pv.srl.sci.h by 8 */ \
-        ".insn r 0x57, 6, 0x20, %[u], %[b], x4\n" \
-        "and %[a], %[a], %[low]\n and %[b], %[b], %[low]\n" \
-        ".insn r 0x57, 0, 0x68, %[s0], %[b], %[a]\n" /* pv.pack.h */ \
-        ".insn r 0x57, 0, 0x68, %[s1], %[u], %[t]\n" \
-        ".insn r 0x57, 0, 0x64, %[a], %[b], %[upper]\n" /* pv.shuffle2.h: both upper halves */ \
-        ".insn r 0x57, 0, 0x64, %[t], %[u], %[upper]\n" \
-        ".insn r 0x57, 0, 0x44, %[s0], %[s0], %[multipliers]\n" /* pv.dotusp.h */ \
-        ".insn r 0x57, 0, 0x44, %[s1], %[s1], %[multipliers]\n" \
-        ".insn r 0x57, 0, 0x44, %[s2], %[a], %[multipliers]\n" \
-        ".insn r 0x57, 0, 0x44, %[s3], %[t], %[multipliers]\n" FBC_FOUR_ADD_SHIFT("%[s0]") FBC_FOUR_ADD_SHIFT("%[s1]") \
-            FBC_FOUR_ADD_SHIFT("%[s2]") FBC_FOUR_ADD_SHIFT("%[s3]") FBC_FOUR_CLIP("%[s0]") FBC_FOUR_CLIP("%[s1]") \
-                FBC_FOUR_CLIP("%[s2]") FBC_FOUR_CLIP("%[s3]") FBC_FOUR_STORE_##output_bits ".option pop"
-#define FBC_FOUR_ADD_SHIFT(sum) ".insn r 0x5B, 2, 0x20, " sum ", %[addend], %[shift]\n" /* p.addNr */
-
-#define FBC_DEFINE_ADD_HALVES(output_bits, kind, flip) \
-    static void fbc_add_halves_##output_bits##_##kind##_##flip(const fbc_four_block *block) { \
-        const uint8_t *input_a = block->input_a; \
-        const uint8_t *input_b = block->input_b; \
-        uint8_t *output = block->output; \
-        uint32_t a, b, t, u, s0, s1, s2, s3; \
-        const uint32_t multipliers = (uint32_t)block->multiplier_b << 16 | ((uint32_t)block->multiplier_a & 0xFFFFu); \
-        __asm__ volatile( \
-            FBC_FOUR_HALVES_BODY(output_bits, flip) \
-            : [a] "=&r"(a), [b] "=&r"(b), [t] "=&r"(t), [u] "=&r"(u), [s0] "=&r"(s0), [s1] "=&r"(s1), [s2] "=&r"(s2), \
-              [s3] "=&r"(s3), [input_a] "+r"(input_a), [input_b] "+r"(input_b), [output] "+r"(output) \
-            : [fours] "r"(block->fours), [multipliers] "r"(multipliers), [low] "r"(0x00FF00FFu), \
-              [upper] "r"(0x00030001u), [addend] "r"(block->addend), [shift] "r"(block->shift), \
-              [high] "r"(block->high), [signs_a] "r"(block->signs_a), [signs_b] "r"(block->signs_b), \
-              [clip] "i"(FBC_CLIP_##kind == FBC_CLIP_SIGNED ? 5 : 6) \
-            : "memory"); \
-    }
-
-#define FBC_FOUR_REQUANTIZE_LANE(bits, index, sum) \
-    "mv " sum ", %[addend]\n" FBC_FOUR_LANE_##bits##_##index("%[t]", "%[a]") \
+#define FBC_FOUR_REQUANTIZE_SUM(bits, index, sum) \
+    FBC_FOUR_LANE_##bits##_##index("%[t]", "%[a]") \
         FBC_FOUR_MAC(sum, "%[t]", "%[multiplier_a]") "sra " sum ", " sum ", %[shift]\n" FBC_FOUR_CLIP(sum)
+#define FBC_FOUR_REQUANTIZE_LANE(bits, index, sum) "mv " sum ", %[addend]\n" FBC_FOUR_REQUANTIZE_SUM(bits, index, sum)
 
+/* Between a load and what needs it stands something else: the core would wait a cycle. */
 #define FBC_FOUR_REQUANTIZE_BODY(bits, output_bits, flip) \
     FBC_FOUR_LOOP("21 + " #flip " + " FBC_FOUR_STORED_##output_bits) \
-    FBC_FOUR_LOAD_##bits("%[a]", "%[input_a]") FBC_FOUR_FLIP_##flip##_A FBC_FOUR_REQUANTIZE_LANE(bits, 0, "%[s0]") \
-        FBC_FOUR_REQUANTIZE_LANE(bits, 1, "%[s1]") FBC_FOUR_REQUANTIZE_LANE(bits, 2, "%[s2]") \
-            FBC_FOUR_REQUANTIZE_LANE(bits, 3, "%[s3]") FBC_FOUR_STORE_##output_bits ".option pop"
+    FBC_FOUR_LOAD_##bits("%[a]", "%[input_a]") "mv %[s0], %[addend]\n" FBC_FOUR_FLIP_##flip##_A \
+    FBC_FOUR_REQUANTIZE_SUM(bits, 0, "%[s0]") FBC_FOUR_REQUANTIZE_LANE(bits, 1, "%[s1]") \
+        FBC_FOUR_REQUANTIZE_LANE(bits, 2, "%[s2]") FBC_FOUR_REQUANTIZE_LANE(bits, 3, "%[s3]") \
+            FBC_FOUR_STORE_##output_bits ".option pop"
 
 #define FBC_DEFINE_REQUANTIZE_FOURS(bits, output_bits, kind, flip) \
     static void fbc_requantize_fours_##bits##_##output_bits##_##kind##_##flip(const fbc_four_block *block) { \
@@ -179,13 +151,9 @@ FBC_INLINE uint32_t fbc_sign_offset(uint32_t bits, uint32_t is_signed) {
 
 #else
 
-/* A lane with its sign bit flipped where that is asked for; the mask is the same in every lane. */
+/* A lane with its sign bit flipped where that is asked for. */
 FBC_INLINE uint32_t fbc_flipped_lane(const uint8_t *data, uint32_t index, uint32_t bits, uint32_t signs) {
-    return (uint32_t)fbc_read_lane(data, index, bits, 0u) ^ (signs & ((1u << bits) - 1u));
-}
-
-FBC_INLINE int32_t fbc_clip_sum(const fbc_four_block *block, uint32_t sum, fbc_clip_kind kind) {
-    return fbc_clamp((int32_t)sum >> block->shift, kind == FBC_CLIP_SIGNED ? -block->high - 1 : 0, block->high);
+    return fbc_flip_lane((uint32_t)fbc_read_lane(data, index, bits, 0u), bits, signs);
 }
 
 #define FBC_DEFINE_ADD_FOURS(bits_a, bits_b, output_bits, kind, flip) \
@@ -195,17 +163,6 @@ FBC_INLINE int32_t fbc_clip_sum(const fbc_four_block *block, uint32_t sum, fbc_c
             const uint32_t b = fbc_flipped_lane(block->input_b, i, bits_b, (flip) ? block->signs_b : 0u); \
             const uint32_t sum = \
                 (uint32_t)block->addend + a * (uint32_t)block->multiplier_a + b * (uint32_t)block->multiplier_b; \
-            fbc_write_lane(block->output, i, output_bits, fbc_clip_sum(block, sum, FBC_CLIP_##kind)); \
-        } \
-    }
-
-#define FBC_DEFINE_ADD_HALVES(output_bits, kind, flip) \
-    static void fbc_add_halves_##output_bits##_##kind##_##flip(const fbc_four_block *block) { \
-        const int32_t multiplier_a = (int16_t)block->multiplier_a, multiplier_b = (int16_t)block->multiplier_b; \
-        for (uint32_t i = 0; i < 4u * block->fours; i++) { \
-            const uint32_t a = fbc_flipped_lane(block->input_a, i, 8u, (flip) ? block->signs_a : 0u); \
-            const uint32_t b = fbc_flipped_lane(block->input_b, i, 8u, (flip) ? block->signs_b : 0u); \
-            const uint32_t sum = a * (uint32_t)multiplier_a + b * (uint32_t)multiplier_b + (uint32_t)block->addend; \
             fbc_write_lane(block->output, i, output_bits, fbc_clip_sum(block, sum, FBC_CLIP_##kind)); \
         } \
     }

@@ -23,11 +23,11 @@ enum { FBC_SHORT_SHIFT = 15 };
 FBC_INLINE fbc_requantization_kind fbc_kind_of(const fbc_requantization *parameters, uint32_t output_bits) {
     const int32_t low = parameters->low;
     const uint32_t is_signed = low != 0; /* the signed kind follows the unsigned one */
-    if (parameters->form >= FBC_FORM_SHORT) {
+    if (!FBC_USUALLY(parameters->form < FBC_FORM_SHORT)) {
         const uint32_t bytes = parameters->form == FBC_FORM_SHORT_BYTES;
         return bytes ? FBC_SHORT_BYTES : (fbc_requantization_kind)(FBC_SHORT_UNSIGNED + is_signed);
     }
-    if (parameters->wide || output_bits == 32u || (is_signed && low != -parameters->high - 1)) {
+    if (!FBC_USUALLY(!parameters->wide && output_bits != 32u && (!is_signed || low == -parameters->high - 1))) {
         return FBC_RARE;
     }
     return (fbc_requantization_kind)((parameters->clamped ? FBC_CLAMPED_UNSIGNED : FBC_UNSIGNED) + is_signed);

@@ -8,7 +8,7 @@ PULP_ISA_xpulpnn := -DFBC_XPULPV2 -DFBC_XPULPNN
 PULP_LIBGCC = $(shell $(RISCV_CC) -march=$(firstword $(subst _, ,$(MARCH))) -mabi=ilp32 -print-libgcc-file-name)
 PLATFORM_SOURCES := $(RUNTIME)/platform/pulp_open/crt0.S $(RUNTIME)/platform/pulp_open/fbc_platform_pulp_open.c \
   $(RUNTIME)/platform/pulp_open/fbc_semihosting.c $(RUNTIME)/platform/pulp_open/libc/string.c
-PLATFORM_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -ffreestanding -fbuiltin -fno-tree-loop-distribute-patterns -fno-schedule-insns \
+PLATFORM_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -ffreestanding -fbuiltin -fno-tree-loop-distribute-patterns -fno-schedule-insns -falign-functions=16 \
   -ffunction-sections -fdata-sections $(PULP_ARCH) $(PULP_ISA_$(ISA)) -DFBC_INLINE_CORES -I$(RUNTIME)/include -I$(RUNTIME)/kernels \
   -I$(RUNTIME)/platform/pulp_open -I$(RUNTIME)/platform/pulp_open/libc
 # Layer functions only start transfers and kernels: small code matters more there than fast code.
