@@ -22,6 +22,9 @@ from fbcompile.lowering.requantization_form import RequantizationForm, fold_requ
 _PLANES_BYTES = 3072
 """What the planes of a core's band of four channels may take, if a row of them does not take more."""
 
+_TOGETHER_BYTES = 2048
+"""What the planes of several such bands may take."""
+
 
 @dataclasses.dataclass(frozen=True)
 class BandCosts:
@@ -32,12 +35,14 @@ class BandCosts:
         pixel: Per output pixel.
         column: Per column of outputs.
         unit: Per band.
+        at_once: Groups of channels whose planes a core holds at once, at most.
     """
 
     kernel: int
     pixel: int
     column: int
     unit: int
+    at_once: int = 1
 
     def cut(self, groups: int, fewest: int, width: int, height: int, cores: int) -> tuple[int, int, int]:
         """Bands, their rows, and how many numbers were compared: the cheapest for the slowest core."""
@@ -66,6 +71,7 @@ class Bands:
         rows: Output rows of a band; the last may have fewer.
         quads: Words of a row of a plane, its border included.
         input_rows: Rows of a plane, borders included.
+        at_once: Groups whose planes lie in a core's scratch.
         compared: Numbers of bands that were compared, 0 if one band fits and all cores have as much to do.
     """
 
@@ -74,6 +80,7 @@ class Bands:
     rows: int
     quads: int
     input_rows: int
+    at_once: int
     compared: int
 
     @classmethod
@@ -87,9 +94,11 @@ class Bands:
         most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
         fewest = -(-height // most_rows)
         bands, rows, compared = costs.cut(groups, fewest, width, height, cores)
-        at_once = fewest == 1 and groups % cores == 0
+        whole = fewest == 1 and groups % cores == 0
         input_rows = (rows - 1) * stride + kernel
-        return cls(groups, bands, rows, quads, input_rows, 0 if at_once else compared)
+        room, most = _TOGETHER_BYTES // (16 * quads * input_rows), -(-groups * bands // cores)
+        at_once = max(1, min(costs.at_once, room, most))
+        return cls(groups, bands, rows, quads, input_rows, at_once, 0 if whole else compared)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +114,7 @@ class BandKernel(Kernel):
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Planes of each core, and a word between the cores."""
         cut = self._cut(layer, tile, cores)
-        return cores * (16 * cut.quads * cut.input_rows + 4)
+        return cores * (16 * cut.quads * cut.input_rows * cut.at_once + 4)
 
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
         return Bands.of(tile, self.band_costs, layer.shape.stride_height, cores)
@@ -279,7 +288,7 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
         Cost(1180, 0, 0, 0),
         output_widths=(output_bits,),
         wide=False,
-        band_costs=BandCosts(kernel=3, pixel=8, column=5, unit=70),
+        band_costs=BandCosts(kernel=3, pixel=8, column=5, unit=70, at_once=4),
     )
     return _with_channel_first(kernel, kernel_is_3x3, _output_has(output_bits))
 

@@ -30,6 +30,12 @@ FBC_INLINE uint32_t fbc_cores_divide(uint32_t total) {
     return cores == 8u ? (total & 7u) == 0u : total % cores == 0u;
 }
 
+/* How many of `total` items the core has that has most of them. */
+FBC_INLINE uint32_t fbc_core_most(uint32_t total) {
+    const uint32_t cores = fbc_core_count();
+    return cores == 8u ? (total + 7u) >> 3 : (total + cores - 1u) / cores;
+}
+
 typedef struct {
     fbc_range pixels;
     fbc_range channels;
