@@ -130,6 +130,7 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
     * ``filter_rows``: [C][Kh rows of three taps and a zero]; of weights below 8 bits a stored word holds
       the next 8 / bits rows, one in the lowest bits of each byte, the next one above it.
     * ``plane_rows``: [C][Kh rows of three taps and a zero].
+    * ``stacked_rows``: [C][Kw columns of three taps and a zero, and a column of zeros].
     * ``blocked4``: groups of four output channels; a group has word 0 of its channels, then word 1, and so
       on (mac&load: word 1 before word 0). A channel's lanes have the order of the columns in
       ``runtime_c/kernels/common/fbc_blocked_plan.h``.
@@ -152,6 +153,10 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
         return _pack_filter_rows(layer)
     if kernel.weight_layout == "plane_rows":
         return pack_lanes(_filter_rows(layer).reshape(len(layer.weights), -1), layer.weight_bits).tobytes()
+    if kernel.weight_layout == "stacked_rows":
+        missing = ((0, 0), (0, 0), (0, ROW_TAPS - 3), (0, ROW_TAPS - 3))
+        columns = np.swapaxes(np.pad(layer.weights, missing), 2, 3)
+        return pack_lanes(columns.reshape(len(columns), -1), layer.weight_bits).tobytes()
     if isinstance(kernel, BlockedKernel):
         return _pack_blocked(layer, kernel)
     raise InternalError(

@@ -194,6 +194,12 @@ uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
+/* Depthwise 3x3 as above, of activations, weights and outputs of 2 bits, HWC, at most one row of padding above and
+ * below: less one, clipped to all unsigned outputs, without a clamp. Weights "stacked_rows": a filter is a word, whose
+ * bytes are its columns, three taps and a zero, and a column of zeros. Fast with XpulpNN. scratch as above. */
+void fbc_depthwise_stacked_2(void *args); /* fbc_conv_args */
+uint32_t fbc_depthwise_stacked_2_scratch_bytes(const fbc_conv_args *args);
+
 /* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
  * at most one row above and below (common/fbc_in_place.h). Up to 3 bytes behind the input are read and not used.

@@ -191,6 +191,50 @@ class StripKernel(BandKernel):
 
 
 @dataclasses.dataclass(frozen=True)
+class StackedKernel(BandKernel):
+    """The 3x3 depthwise convolution of elements of 2 bits, four rows of which lie in a byte of a plane.
+
+    Attributes:
+        compare: Cycles per number of bands that is compared.
+        unit: Cycles per unit (a band of four channels).
+        quad: Cycles per unit and column of quads (four columns of four channels).
+        word: Cycles per quad and word row, by stride.
+        column: Cycles per column of outputs of four channels.
+        output: Per output element, by stride.
+    """
+
+    compare: float = 85
+    unit: float = 300
+    quad: float = 60
+    word: float = 38
+    column: float = 12
+    output: tuple[float, float] = (6.0, 6.6)
+
+    def form(self, layer: Layer) -> RequantizationForm:
+        """It multiplies in place."""
+        return RequantizationForm.LESS_ONE
+
+    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
+        """Planes of each core, and a word between the cores."""
+        cut = self._cut(layer, tile, cores)
+        return cores * (16 * cut.quads * self._word_rows(layer, cut) * cut.at_once + 4)
+
+    def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Units of the slowest core."""
+        cut, stride = self._cut(layer, tile, cores), layer.shape.stride_width
+        comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
+        work = (
+            self.unit
+            + (cut.quads - 1) * (self.quad + self._word_rows(layer, cut) * self.word)
+            + tile.output_width * (self.column + 4 * cut.rows * self.output[stride - 1])
+        )
+        return self.cost.call + comparing + -(-cut.groups * cut.bands // cores) * work
+
+    def _word_rows(self, layer: Layer, cut: Bands) -> int:
+        return (cut.rows + 1) // 2 if layer.shape.stride_height == 1 else cut.rows
+
+
+@dataclasses.dataclass(frozen=True)
 class ColumnKernel(BandKernel):
     """The 5x5 depthwise convolution, down single columns of one channel.
 
@@ -293,6 +337,29 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
     return _with_channel_first(kernel, kernel_is_3x3, _output_has(output_bits))
 
 
+def _clips_to_all_without_clamp(layer: Layer) -> bool:
+    given = weighted(layer).requantization
+    return (given.low, given.high) == (0, (1 << layer.output.bits) - 1) and given.clamp is None
+
+
+def _pads_a_row_at_most(layer: Layer) -> bool:
+    return max(layer.shape.pad_top, layer.shape.pad_bottom) <= 1
+
+
+_STACKED_2 = StackedKernel(
+    "fbc_depthwise_stacked_2",
+    "fbc_conv_args",
+    "stacked_rows",
+    4,
+    "kernels/fbc_depthwise_stacked_2.c",
+    Cost(1000, 0, 0, 0),
+    activation_widths=(2,),
+    weight_widths=(2,),
+    output_widths=(2,),
+    wide=False,
+    band_costs=BandCosts(kernel=3, pixel=6, column=3, unit=60, at_once=4),
+)
+
 _COLUMNS = ColumnKernel(
     "fbc_depthwise_5x5",
     "fbc_conv_args",
@@ -308,6 +375,11 @@ _COLUMNS = ColumnKernel(
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
 CANDIDATES = (
+    Candidate(
+        _STACKED_2,
+        ("xpulpnn",),
+        (*_PREDICATES, kernel_is_3x3, _clips_to_all_without_clamp, _pads_a_row_at_most),
+    ),
     *(candidate for bits in (8, 4, 2) for candidate in _strip_candidates(bits)),
     *_with_channel_first(_COLUMNS, kernel_is_5x5),
     Candidate(PORTABLE, predicates=(is_depthwise,)),

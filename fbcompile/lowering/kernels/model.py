@@ -111,7 +111,7 @@ class Kernel:
     @property
     def reads_one_channel(self) -> bool:
         """Every output channel reads the input channel of its number."""
-        return self.weight_layout in ("depthwise", "filter_rows", "plane_rows")
+        return self.weight_layout in ("depthwise", "filter_rows", "plane_rows", "stacked_rows")
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -133,6 +133,8 @@ class Kernel:
         height, width = kernel_size(layer)
         if self.weight_layout in ("filter_rows", "plane_rows"):
             return lane_bytes(output_channels * height * ROW_TAPS, layer.weight_bits)
+        if self.weight_layout == "stacked_rows":
+            return lane_bytes(output_channels * ROW_TAPS * ROW_TAPS, layer.weight_bits)
         if self.weight_layout == "depthwise":
             return output_channels * lane_bytes(height * width, layer.weight_bits)
         return output_channels * height * width * lane_bytes(dense_input_channels(layer), layer.weight_bits)
