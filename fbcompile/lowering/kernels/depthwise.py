@@ -192,7 +192,7 @@ class StripKernel(BandKernel):
 
 @dataclasses.dataclass(frozen=True)
 class StackedKernel(BandKernel):
-    """The 3x3 depthwise convolution of elements of 2 bits, four rows of which lie in a byte of a plane.
+    """The 3x3 depthwise convolution of elements of 4 or 2 bits, of which rows share a byte of a plane.
 
     Attributes:
         compare: Cycles per number of bands that is compared.
@@ -231,7 +231,8 @@ class StackedKernel(BandKernel):
         return self.cost.call + comparing + -(-cut.groups * cut.bands // cores) * work
 
     def _word_rows(self, layer: Layer, cut: Bands) -> int:
-        return (cut.rows + 1) // 2 if layer.shape.stride_height == 1 else cut.rows
+        steps = (cut.rows + 1) // 2 if layer.shape.stride_height == 1 else cut.rows
+        return steps + (layer.inputs[0].bits == 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -346,6 +347,8 @@ def _pads_a_row_at_most(layer: Layer) -> bool:
     return max(layer.shape.pad_top, layer.shape.pad_bottom) <= 1
 
 
+_STACKED_PREDICATES = (*_PREDICATES, kernel_is_3x3, _clips_to_all_without_clamp, _pads_a_row_at_most)
+
 _STACKED_2 = StackedKernel(
     "fbc_depthwise_stacked_2",
     "fbc_conv_args",
@@ -358,6 +361,15 @@ _STACKED_2 = StackedKernel(
     output_widths=(2,),
     wide=False,
     band_costs=BandCosts(kernel=3, pixel=6, column=3, unit=60, at_once=4),
+)
+
+_STACKED_4 = dataclasses.replace(
+    _STACKED_2,
+    function="fbc_depthwise_stacked_4",
+    source="kernels/fbc_depthwise_stacked_4.c",
+    activation_widths=(4,),
+    weight_widths=(4,),
+    output_widths=(4,),
 )
 
 _COLUMNS = ColumnKernel(
@@ -375,10 +387,9 @@ _COLUMNS = ColumnKernel(
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
 CANDIDATES = (
-    Candidate(
-        _STACKED_2,
-        ("xpulpnn",),
-        (*_PREDICATES, kernel_is_3x3, _clips_to_all_without_clamp, _pads_a_row_at_most),
+    *(
+        Candidate(kernel, ("xpulpnn",), _STACKED_PREDICATES)
+        for kernel in (_STACKED_4, _STACKED_2)
     ),
     *(candidate for bits in (8, 4, 2) for candidate in _strip_candidates(bits)),
     *_with_channel_first(_COLUMNS, kernel_is_5x5),
