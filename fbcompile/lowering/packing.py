@@ -130,8 +130,8 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
     * ``filter_rows``: [C][Kh rows of three taps and a zero]; of weights below 8 bits a stored word holds
       the next 8 / bits rows, one in the lowest bits of each byte, the next one above it.
     * ``plane_rows``: [C][Kh rows of three taps and a zero].
-    * ``stacked_rows``: [C][words of 8 / bits rows of taps, or of zeros behind them][four columns, the last one
-      of zeros][these rows].
+    * ``stacked_rows``: [C][words of 8 / bits rows of taps, or of zeros behind them][four columns, the last
+      one of zeros][these rows].
     * ``blocked4``: groups of four output channels; a group has word 0 of its channels, then word 1, and so
       on (mac&load: word 1 before word 0). A channel's lanes have the order of the columns in
       ``runtime_c/kernels/common/fbc_blocked_plan.h``.

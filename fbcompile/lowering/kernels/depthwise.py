@@ -387,10 +387,7 @@ _COLUMNS = ColumnKernel(
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
 CANDIDATES = (
-    *(
-        Candidate(kernel, ("xpulpnn",), _STACKED_PREDICATES)
-        for kernel in (_STACKED_4, _STACKED_2)
-    ),
+    *(Candidate(kernel, ("xpulpnn",), _STACKED_PREDICATES) for kernel in (_STACKED_4, _STACKED_2)),
     *(candidate for bits in (8, 4, 2) for candidate in _strip_candidates(bits)),
     *_with_channel_first(_COLUMNS, kernel_is_5x5),
     Candidate(PORTABLE, predicates=(is_depthwise,)),
