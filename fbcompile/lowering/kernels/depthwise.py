@@ -126,10 +126,10 @@ class StripKernel(BandKernel):
 
     Attributes:
         compare: Cycles per number of bands that is compared.
-        begin: Cycles per call for weights narrower than 8 bits, and for a requantization that is not plain:
-            code that is not in the cache.
+        begin: Cycles per call for a requantization that is not plain: code that is not in the cache.
         begin_halves: Likewise for outputs of 2 bits.
-        unit: Cycles per unit (a band of four channels), by whether the input is channel-first.
+        together: Cycles per units (bands of four channels) that are computed at once.
+        unit: Cycles per unit, by whether the input is channel-first.
         taps: More per unit if weights have less than 8 bits.
         strip: Cycles per strip of two output columns and two channels.
         quad: Cycles per unit and column of quads (four columns of four channels).
@@ -139,23 +139,24 @@ class StripKernel(BandKernel):
         short: Likewise to narrower ones.
         clamped: Likewise if sums are clamped.
         general: More per output element, if outputs are not clipped to all unsigned numbers of their width.
-        halves: More per unit, and per output element, if outputs have 2 bits.
+        halves: More per units computed at once, and per output element, if outputs have 2 bits.
     """
 
     compare: float = 85
     begin: float = 50
-    begin_halves: float = 690
-    unit: tuple[float, float] = (570, 522)
-    taps: float = 60
-    strip: float = 9
-    quad: float = 30
+    begin_halves: float = 780
+    together: float = 275
+    unit: tuple[float, float] = (180, 135)
+    taps: float = 34
+    strip: float = 14
+    quad: float = 20
     quad_row: tuple[float, float] = (19.5, 11)
-    output: tuple[float, float] = (8.5, 10.15)
-    bytes: tuple[float, float] = (97, 1.7)
-    short: tuple[float, float] = (95, 0.0)
-    clamped: tuple[float, float] = (155, 3.1)
+    output: tuple[float, float] = (8.36, 10.2)
+    bytes: tuple[float, float] = (25, 1.7)
+    short: tuple[float, float] = (15, 0.0)
+    clamped: tuple[float, float] = (20, 3.1)
     general: float = 7.3
-    halves: tuple[float, float] = (80, 0.57)
+    halves: tuple[float, float] = (150, 0.8)
 
     def form(self, layer: Layer) -> RequantizationForm:
         """Folded where that is faster."""
@@ -168,9 +169,9 @@ class StripKernel(BandKernel):
         more_per_unit, more_per_output = self._requantization(weighted(layer))
         narrow, halves = weighted(layer).weight_bits < 8, layer.output.bits == 2
         unusual = (more_per_unit, more_per_output) != (0.0, 0.0)
-        call = self.cost.call + self.begin * (narrow + unusual) + self.begin_halves * halves
+        call = self.cost.call + self.begin * unusual + self.begin_halves * halves
         call += 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
-        per_unit = self.unit[first] + self.taps * narrow + more_per_unit + self.halves[0] * halves
+        per_unit = self.unit[first] + self.taps * narrow + more_per_unit
         per_output = self.output[layer.shape.stride_width - 1] + more_per_output + self.halves[1] * halves
         rows = min(cut.input_rows, tile.input_height)
         work = (
@@ -178,7 +179,9 @@ class StripKernel(BandKernel):
             + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
             + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
-        return call + -(-cut.groups * cut.bands // cores) * work
+        units = -(-cut.groups * cut.bands // cores)
+        call += -(-units // cut.at_once) * (self.together + self.halves[0] * halves)
+        return call + units * work
 
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
         """Cycles per unit and per output element beyond the plain kind."""
@@ -196,19 +199,21 @@ class StackedKernel(BandKernel):
 
     Attributes:
         compare: Cycles per number of bands that is compared.
-        unit: Cycles per unit (a band of four channels).
+        together: Cycles per units (bands of four channels) that are computed at once.
+        unit: Cycles per unit.
         quad: Cycles per unit and column of quads (four columns of four channels).
-        word: Cycles per quad and word row, by stride.
+        word: Cycles per quad and word row.
         column: Cycles per column of outputs of four channels.
-        output: Per output element, by stride.
+        output: Per output element.
     """
 
     compare: float = 85
-    unit: float = 300
-    quad: float = 60
+    together: float = 515
+    unit: float = 40
+    quad: float = 102
     word: float = 38
-    column: float = 12
-    output: tuple[float, float] = (6.0, 6.6)
+    column: float = 7.6
+    output: float = 5.9
 
     def form(self, layer: Layer) -> RequantizationForm:
         """It multiplies in place."""
@@ -221,14 +226,15 @@ class StackedKernel(BandKernel):
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
-        cut, stride = self._cut(layer, tile, cores), layer.shape.stride_width
+        cut = self._cut(layer, tile, cores)
         comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
         work = (
             self.unit
             + (cut.quads - 1) * (self.quad + self._word_rows(layer, cut) * self.word)
-            + tile.output_width * (self.column + 4 * cut.rows * self.output[stride - 1])
+            + tile.output_width * (self.column + 4 * cut.rows * self.output)
         )
-        return self.cost.call + comparing + -(-cut.groups * cut.bands // cores) * work
+        units = -(-cut.groups * cut.bands // cores)
+        return self.cost.call + comparing + -(-units // cut.at_once) * self.together + units * work
 
     def _word_rows(self, layer: Layer, cut: Bands) -> int:
         steps = (cut.rows + 1) // 2 if layer.shape.stride_height == 1 else cut.rows
@@ -330,7 +336,7 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
         "filter_rows",
         4,
         f"kernels/{function}.c",
-        Cost(1180, 0, 0, 0),
+        Cost(990, 0, 0, 0),
         output_widths=(output_bits,),
         wide=False,
         band_costs=BandCosts(kernel=3, pixel=8, column=5, unit=70, at_once=4),
@@ -355,7 +361,7 @@ _STACKED_2 = StackedKernel(
     "stacked_rows",
     4,
     "kernels/fbc_depthwise_stacked_2.c",
-    Cost(1000, 0, 0, 0),
+    Cost(970, 0, 0, 0),
     activation_widths=(2,),
     weight_widths=(2,),
     output_widths=(2,),
@@ -367,9 +373,15 @@ _STACKED_4 = dataclasses.replace(
     _STACKED_2,
     function="fbc_depthwise_stacked_4",
     source="kernels/fbc_depthwise_stacked_4.c",
+    cost=Cost(1030, 0, 0, 0),
     activation_widths=(4,),
     weight_widths=(4,),
     output_widths=(4,),
+    together=405,
+    unit=107,
+    quad=96,
+    column=24.6,
+    output=7.1,
 )
 
 _COLUMNS = ColumnKernel(

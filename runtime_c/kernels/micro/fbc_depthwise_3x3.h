@@ -125,7 +125,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, uint32_t bits, fbc_
             core->planes.groups = groups;
             fill(&core->planes);
             const uint32_t *filters = (const uint32_t *)args->weights + 3u * channel * args->weight_bits / 8u;
-            if (args->weight_bits != 8u) {
+            if (__builtin_expect(args->weight_bits != 8u, 0)) {
                 fbc_widen_filters(filters, args->weight_bits, groups, core->filters);
                 filters = core->filters;
             }

@@ -58,7 +58,8 @@ FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args,
     const uint32_t all_rows = (height - 1u) * stride + kernel;
     plan.bands = 1;
     plan.band_rows = height;
-    if (16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || !fbc_cores_divide(plan.groups)) {
+    if (__builtin_expect(16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || !fbc_cores_divide(plan.groups),
+                         0)) {
         const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
         const uint32_t most_rows = input_rows < kernel ? 1u : (input_rows - kernel) / stride + 1u;
         plan.band_rows = fbc_balance_bands(costs, plan.groups, (height + most_rows - 1u) / most_rows, width, height);
@@ -82,10 +83,10 @@ FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args, const
 typedef void (*fbc_fill_function)(const fbc_planes *planes);
 
 FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
-    if (args->input_channel_first && (args->input_width & 31u) == 0u) {
+    if (__builtin_expect(args->input_channel_first, 0) && (args->input_width & 31u) == 0u) {
         return fbc_fill_planes_in_turn; /* the rows of all channels begin at one bank, or two */
     }
-    if (args->input_channel_first) {
+    if (__builtin_expect(args->input_channel_first, 0)) {
         return fbc_fill_planes_first;
     }
     if (args->activation_bits == 8u) {

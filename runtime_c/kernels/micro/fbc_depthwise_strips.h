@@ -277,7 +277,7 @@ _Static_assert(sizeof(fbc_strip_pairs) == 116, "the assembler below has the offs
 #define FBC_STRIP_ADDENDS_NARROW "16"
 
 #define FBC_STRIP_ASM(is_signed, stride, kind, store) \
-    __asm__ volatile(".balign 4\n.option push\n" \
+    __asm__ volatile(".balign 16\n.option push\n" \
                      ".option norvc\n" \
                      "sw tp, 104(a0)\n sw gp, 108(a0)\n sw sp, 112(a0)\n mv sp, a0\n" \
                      "lw a2, 12(sp)\n lw a4, 20(sp)\n lw a5, 48(sp)\n lw a0, 52(sp)\n" FBC_STRIP_SHIFT_##kind \
