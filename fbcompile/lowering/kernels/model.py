@@ -3,8 +3,8 @@
 The sizes are those of ``runtime_c/kernels``; tests compare them with what the C side says. Costs are affine
 models fitted to measurements on GVSOC with TCDM bank contention on (warm second call, slowest core). Against
 the measured calls, the blocked convolution is within 10 % (ragged channels up to 20 % too low; linear layers
-up to 15 % too high), the fast depthwise kernels within 8 %, the portable ones within 19 % (too high: 5x5
-depthwise 28 %, 4-bit depthwise 37 %).
+up to 15 % too high), the fast depthwise kernels within 12 % (of 4 bits on XpulpV2 up to 16 % too low), the
+portable ones within 19 % (too high: 5x5 depthwise 28 %, 4-bit depthwise 37 %).
 """
 
 from __future__ import annotations
