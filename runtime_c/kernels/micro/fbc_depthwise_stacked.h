@@ -165,7 +165,7 @@ _Static_assert(sizeof(fbc_stacked_run) == 80, "the assembler below has the offse
     FBC_STACKED_TAKE("a6", "t0", "8") \
     FBC_STACKED_TAKE("a7", "t0", "8") \
     FBC_STACKED_TAKE("s8", "t1", "4") \
-        FBC_STACKED_TAKE("s9", "t1", "4") "sll s0, s0, t2\n sll s1, s1, t2\n sll s4, s4, t2\n sll s5, s5, t2\n"
+    FBC_STACKED_TAKE("s9", "t1", "4") "sll s0, s0, t2\n sll s1, s1, t2\n sll s4, s4, t2\n sll s5, s5, t2\n"
 /* Rows 0, 1 and 2, - as rows -, 0 and 1, 2. */
 #define FBC_STACKED_LATER(u, v, x, y) \
     FBC_PLANES_LEFT(x, u, "2") FBC_PLANES_RIGHT("t2", u, "2") FBC_PLANES_LEFT(y, v, "2") "or " y ", " y ", t2\n"
