@@ -134,6 +134,8 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
     * ``filter_rows``: [C][Kh rows of three taps and a zero]; of weights below 8 bits a stored word holds
       the next 8 / bits rows, one in the lowest bits of each byte, the next one above it.
     * ``plane_rows``: [C][Kh rows of three taps and a zero].
+    * ``stacked_rows``: [C][words of 8 / bits rows of taps, or of zeros behind them][four columns, the last
+      one of zeros][these rows].
     * ``blocked4``: groups of four output channels; a group has word 0 of its channels, then word 1, and so
       on (mac&load: word 1 before word 0). A channel's lanes have the order of the columns in
       ``runtime_c/kernels/common/fbc_blocked_plan.h``.
@@ -156,6 +158,8 @@ def pack_weights(layer: WeightedLayer, kernel: Kernel) -> bytes:
         return _pack_filter_rows(layer)
     if kernel.weight_layout == "plane_rows":
         return pack_lanes(_filter_rows(layer).reshape(len(layer.weights), -1), layer.weight_bits).tobytes()
+    if kernel.weight_layout == "stacked_rows":
+        return _pack_stacked_rows(layer)
     if isinstance(kernel, BlockedKernel):
         return _pack_blocked(layer, kernel)
     raise InternalError(
@@ -172,6 +176,13 @@ def _filter_rows(layer: WeightedLayer) -> IntegerArray:
 
 def _pack_filter_rows(layer: WeightedLayer) -> bytes:
     words = _filter_rows(layer).reshape(-1, 8 // layer.weight_bits, ROW_TAPS)
+    return pack_lanes(np.swapaxes(words, 1, 2).reshape(len(words), -1), layer.weight_bits).tobytes()
+
+
+def _pack_stacked_rows(layer: WeightedLayer) -> bytes:
+    height, width = layer.weights.shape[2:]
+    padded = np.pad(layer.weights, ((0, 0), (0, 0), (0, ROW_TAPS - height), (0, ROW_TAPS - width)))
+    words = padded.reshape(-1, 8 // layer.weight_bits, ROW_TAPS)
     return pack_lanes(np.swapaxes(words, 1, 2).reshape(len(words), -1), layer.weight_bits).tobytes()
 
 

@@ -198,6 +198,15 @@ uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args);
 uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
+/* Depthwise 3x3 as above, of activations, weights and outputs of 4, or 2, bits, HWC, at most one row of padding above
+ * and below: less one, clipped to all unsigned outputs, without a clamp. Weights "stacked_rows": a filter is a word (4
+ * bits: two), whose bytes are its columns, of each all rows (the first two, then the last one) and a zero, and a column
+ * of zeros. Fast with XpulpNN. scratch as above. */
+void fbc_depthwise_stacked_4(void *args); /* fbc_conv_args */
+void fbc_depthwise_stacked_2(void *args);
+uint32_t fbc_depthwise_stacked_4_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_depthwise_stacked_2_scratch_bytes(const fbc_conv_args *args);
+
 /* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
  * at most one row above and below (common/fbc_in_place.h). Up to 4 bytes in front of the input and 4 behind it are read

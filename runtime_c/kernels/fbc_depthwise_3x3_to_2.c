@@ -6,8 +6,8 @@ FBC_DEPTHWISE_ALL_STRIPS(NARROW, 2L)
 FBC_DEPTHWISE_ALL_STRIPS(NARROW, 2H)
 
 void fbc_depthwise_3x3_to_2(void *arguments) {
-    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(NARROW, 2L, 2H);
-    fbc_depthwise_3x3(arguments, &strips);
+    static fbc_strips_table low = FBC_DEPTHWISE_TABLE(NARROW, 2L), high = FBC_DEPTHWISE_TABLE(NARROW, 2H);
+    fbc_depthwise_3x3(arguments, 2u, &low, &high);
 }
 
 uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args) {

@@ -5,8 +5,8 @@
 FBC_DEPTHWISE_ALL_STRIPS(NARROW, 4)
 
 void fbc_depthwise_3x3_to_4(void *arguments) {
-    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(NARROW, 4, 4);
-    fbc_depthwise_3x3(arguments, &strips);
+    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(NARROW, 4);
+    fbc_depthwise_3x3(arguments, 4u, &strips, NULL);
 }
 
 uint32_t fbc_depthwise_3x3_to_4_scratch_bytes(const fbc_conv_args *args) {

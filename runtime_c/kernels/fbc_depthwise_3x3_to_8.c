@@ -5,8 +5,8 @@
 FBC_DEPTHWISE_ALL_STRIPS(FOLDED, 8)
 
 void fbc_depthwise_3x3_to_8(void *arguments) {
-    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(FOLDED, 8, 8);
-    fbc_depthwise_3x3(arguments, &strips);
+    static fbc_strips_table strips = FBC_DEPTHWISE_TABLE(FOLDED, 8);
+    fbc_depthwise_3x3(arguments, 8u, &strips, NULL);
 }
 
 uint32_t fbc_depthwise_3x3_to_8_scratch_bytes(const fbc_conv_args *args) {

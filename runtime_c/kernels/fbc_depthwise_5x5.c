@@ -10,7 +10,7 @@
 enum { FBC_KERNEL = 5, FBC_TAPS = FBC_KERNEL * FBC_KERNEL };
 
 /* In fours of cycles. */
-static const fbc_band_costs band_costs = {.kernel = FBC_KERNEL, .pixel = 20, .column = 30, .unit = 220};
+static const fbc_band_costs band_costs = {.kernel = FBC_KERNEL, .at_once = 1, .pixel = 20, .column = 30, .unit = 220};
 
 typedef void (*columns_function)(fbc_columns *columns);
 

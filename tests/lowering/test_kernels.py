@@ -75,8 +75,10 @@ def test_convolution_takes_the_narrowest_dot_product_that_holds_both_operands(is
         ({"stride": 2}, "fbc_depthwise_3x3_to_8"),
         ({"stride": 3}, "fbc_depthwise_portable"),
         ({"bits": (8, 2, 4)}, "fbc_depthwise_3x3_to_4"),
-        ({"bits": (4, 4, 4)}, "fbc_depthwise_3x3_to_4"),
         ({"bits": (2, 8, 2)}, "fbc_depthwise_3x3_to_2"),
+        ({"bits": (4, 4, 4)}, "fbc_depthwise_3x3_to_4"),  # it does not use all outputs
+        ({"bits": (2, 2, 2), "stride": 2}, "fbc_depthwise_stacked_2"),
+        ({"bits": (2, 2, 2), "pad": 2}, "fbc_depthwise_3x3_to_2"),
         ({"bits": (8, 8, 32)}, "fbc_depthwise_portable"),
         ({"kernel": 5, "pad": 2}, "fbc_depthwise_5x5"),
         ({"kernel": 5, "pad": 4, "stride": 2, "bits": (2, 4, 2)}, "fbc_depthwise_5x5"),
@@ -116,12 +118,13 @@ def test_fast_depthwise_takes_channel_first_input_of_8_bits(kernel, bits, takes)
 @pytest.mark.parametrize(
     ("window", "stride", "size", "channels", "rows", "quads"),
     [
-        (3, 1, 8, 64, 10, 3),
+        (3, 1, 8, 32, 10, 3),
+        (3, 1, 8, 128, 4 * 10, 3),  # four groups at once
         (3, 1, 8, 8, 4, 3),  # two groups: four bands of two rows for eight cores
-        (3, 1, 7, 64, 9, 3),
+        (3, 1, 7, 64, 2 * 9, 3),
         (3, 1, 30, 64, 17, 9),  # two bands, for the planes of one would take more than 3072 bytes
         (3, 2, 16, 64, 17, 5),
-        (3, 2, 1, 64, 3, 2),
+        (3, 2, 1, 64, 2 * 3, 2),
         (5, 1, 8, 64, 12, 3),
         (5, 1, 28, 64, 18, 8),  # two bands of 14 rows
         (5, 2, 15, 64, 19, 5),
@@ -133,6 +136,21 @@ def test_depthwise_scratch_holds_the_planes_of_a_band(window, stride, size, chan
     layer = make_layer("depthwise", window, pad=window // 2, **shape)
     kernel = choose_kernel(layer, target("xpulpnn"))
     assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (16 * rows * quads + 4)
+
+
+@pytest.mark.parametrize(
+    ("bits", "stride", "size", "word_rows", "quads"),
+    [(2, 1, 8, 4, 3), (2, 1, 7, 4, 3), (2, 2, 8, 4, 3), (4, 1, 8, 5, 3), (4, 1, 7, 5, 3), (4, 2, 8, 5, 3)],
+)
+def test_stacked_planes_have_a_row_of_words_for_two_rows(bits, stride, size, word_rows, quads):
+    layer = make_layer(
+        "depthwise", channels=(32, 32), groups=32, stride=stride, size=size, bits=(bits, bits, bits)
+    )
+    all_outputs = dataclasses.replace(layer.requantization, high=(1 << bits) - 1)
+    layer = dataclasses.replace(layer, requantization=all_outputs)
+    kernel = choose_kernel(layer, target("xpulpnn"))
+    assert kernel.function == f"fbc_depthwise_stacked_{bits}"
+    assert kernel.scratch_bytes(layer, tile_of(layer), 8) == 8 * (16 * word_rows * quads + 4)
 
 
 def test_depthwise_with_a_channel_multiplier_is_a_dense_convolution():

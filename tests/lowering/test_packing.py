@@ -129,6 +129,22 @@ def test_plane_rows_lie_one_after_the_other(bits):
     assert packed.tobytes() == expected
 
 
+@pytest.mark.parametrize("bits", [4, 2])
+def test_stacked_rows_share_bytes(bits):
+    """Row h of column j is in bits [h mod (8 / b)·b, ...) of byte j of its word."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    weights = np.random.default_rng(bits).integers(low, high, (8, 1, 3, 3), endpoint=True)
+    layer = make_layer(weights, bits, bits, groups=8, op="depthwise")
+    kernel = dataclasses.replace(choose_kernel(layer, load_target("xpulpnn")), weight_layout="stacked_rows")
+    packed = np.frombuffer(pack_weights(layer, kernel), np.uint8)
+    together = 8 // bits
+    words = packed.reshape(8, 4 // together, 4).astype(np.int64)
+    for channel, row, column in np.ndindex(8, 3, 3):
+        lane = (words[channel, row // together, column] >> row % together * bits) % (1 << bits)
+        assert lane - (lane > high) * (1 << bits) == weights[channel, 0, row, column]
+    assert not words[:, :, 3].any()
+
+
 def test_multipliers_of_kernels_that_multiply_in_place_are_stored_less_one():
     layer = make_layer(np.ones((8, 8, 1, 1)), 8, 8)
     for isa, multiplier in (("portable", 1), ("xpulpv2", 0), ("xpulpnn", 0)):

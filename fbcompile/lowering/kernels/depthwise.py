@@ -22,6 +22,9 @@ from fbcompile.lowering.requantization_form import RequantizationForm, fold_requ
 _PLANES_BYTES = 3072
 """What the planes of a core's band of four channels may take, if a row of them does not take more."""
 
+_TOGETHER_BYTES = 2048
+"""What the planes of several such bands may take."""
+
 
 @dataclasses.dataclass(frozen=True)
 class BandCosts:
@@ -32,12 +35,14 @@ class BandCosts:
         pixel: Per output pixel.
         column: Per column of outputs.
         unit: Per band.
+        at_once: Groups of channels whose planes a core holds at once, at most.
     """
 
     kernel: int
     pixel: int
     column: int
     unit: int
+    at_once: int = 1
 
     def cut(self, groups: int, fewest: int, width: int, height: int, cores: int) -> tuple[int, int, int]:
         """Bands, their rows, and how many numbers were compared: the cheapest for the slowest core."""
@@ -66,6 +71,7 @@ class Bands:
         rows: Output rows of a band; the last may have fewer.
         quads: Words of a row of a plane, its border included.
         input_rows: Rows of a plane, borders included.
+        at_once: Groups whose planes lie in a core's scratch.
         compared: Numbers of bands that were compared, 0 if one band fits and all cores have as much to do.
     """
 
@@ -74,6 +80,7 @@ class Bands:
     rows: int
     quads: int
     input_rows: int
+    at_once: int
     compared: int
 
     @classmethod
@@ -87,9 +94,11 @@ class Bands:
         most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
         fewest = -(-height // most_rows)
         bands, rows, compared = costs.cut(groups, fewest, width, height, cores)
-        at_once = fewest == 1 and groups % cores == 0
+        whole = fewest == 1 and groups % cores == 0
         input_rows = (rows - 1) * stride + kernel
-        return cls(groups, bands, rows, quads, input_rows, 0 if at_once else compared)
+        room, most = _TOGETHER_BYTES // (16 * quads * input_rows), -(-groups * bands // cores)
+        at_once = max(1, min(costs.at_once, room, most))
+        return cls(groups, bands, rows, quads, input_rows, at_once, 0 if whole else compared)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +114,7 @@ class BandKernel(Kernel):
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Planes of each core, and a word between the cores."""
         cut = self._cut(layer, tile, cores)
-        return cores * (16 * cut.quads * cut.input_rows + 4)
+        return cores * (16 * cut.quads * cut.input_rows * cut.at_once + 4)
 
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> Bands:
         return Bands.of(tile, self.band_costs, layer.shape.stride_height, cores)
@@ -117,10 +126,10 @@ class StripKernel(BandKernel):
 
     Attributes:
         compare: Cycles per number of bands that is compared.
-        begin: Cycles per call for weights narrower than 8 bits, and for a requantization that is not plain:
-            code that is not in the cache.
+        begin: Cycles per call for a requantization that is not plain: code that is not in the cache.
         begin_halves: Likewise for outputs of 2 bits.
-        unit: Cycles per unit (a band of four channels), by whether the input is channel-first.
+        together: Cycles per units (bands of four channels) that are computed at once.
+        unit: Cycles per unit, by whether the input is channel-first.
         taps: More per unit if weights have less than 8 bits.
         strip: Cycles per strip of two output columns and two channels.
         quad: Cycles per unit and column of quads (four columns of four channels).
@@ -130,23 +139,24 @@ class StripKernel(BandKernel):
         short: Likewise to narrower ones.
         clamped: Likewise if sums are clamped.
         general: More per output element, if outputs are not clipped to all unsigned numbers of their width.
-        halves: More per unit, and per output element, if outputs have 2 bits.
+        halves: More per units computed at once, and per output element, if outputs have 2 bits.
     """
 
     compare: float = 85
     begin: float = 50
-    begin_halves: float = 690
-    unit: tuple[float, float] = (570, 522)
-    taps: float = 60
-    strip: float = 9
-    quad: float = 30
+    begin_halves: float = 780
+    together: float = 275
+    unit: tuple[float, float] = (180, 135)
+    taps: float = 34
+    strip: float = 14
+    quad: float = 20
     quad_row: tuple[float, float] = (19.5, 11)
-    output: tuple[float, float] = (8.5, 10.15)
-    bytes: tuple[float, float] = (97, 1.7)
-    short: tuple[float, float] = (95, 0.0)
-    clamped: tuple[float, float] = (155, 3.1)
+    output: tuple[float, float] = (8.36, 10.2)
+    bytes: tuple[float, float] = (25, 1.7)
+    short: tuple[float, float] = (15, 0.0)
+    clamped: tuple[float, float] = (20, 3.1)
     general: float = 7.3
-    halves: tuple[float, float] = (80, 0.57)
+    halves: tuple[float, float] = (150, 0.8)
 
     def form(self, layer: Layer) -> RequantizationForm:
         """Folded where that is faster."""
@@ -159,9 +169,9 @@ class StripKernel(BandKernel):
         more_per_unit, more_per_output = self._requantization(weighted(layer))
         narrow, halves = weighted(layer).weight_bits < 8, layer.output.bits == 2
         unusual = (more_per_unit, more_per_output) != (0.0, 0.0)
-        call = self.cost.call + self.begin * (narrow + unusual) + self.begin_halves * halves
+        call = self.cost.call + self.begin * unusual + self.begin_halves * halves
         call += 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
-        per_unit = self.unit[first] + self.taps * narrow + more_per_unit + self.halves[0] * halves
+        per_unit = self.unit[first] + self.taps * narrow + more_per_unit
         per_output = self.output[layer.shape.stride_width - 1] + more_per_output + self.halves[1] * halves
         rows = min(cut.input_rows, tile.input_height)
         work = (
@@ -169,7 +179,9 @@ class StripKernel(BandKernel):
             + (cut.quads - 1) * (self.quad + rows * self.quad_row[first])
             + 2 * -(-tile.output_width // 2) * (self.strip + 4 * cut.rows * per_output)
         )
-        return call + -(-cut.groups * cut.bands // cores) * work
+        units = -(-cut.groups * cut.bands // cores)
+        call += -(-units // cut.at_once) * (self.together + self.halves[0] * halves)
+        return call + units * work
 
     def _requantization(self, layer: WeightedLayer) -> tuple[float, float]:
         """Cycles per unit and per output element beyond the plain kind."""
@@ -179,6 +191,54 @@ class StripKernel(BandKernel):
         if self.form(layer) == RequantizationForm.FOLDED:
             return self.short if bits < 8 else self.bytes
         return (0.0, 0.0) if parameters.clamp is None else self.clamped
+
+
+@dataclasses.dataclass(frozen=True)
+class StackedKernel(BandKernel):
+    """The 3x3 depthwise convolution of elements of 4 or 2 bits, of which rows share a byte of a plane.
+
+    Attributes:
+        compare: Cycles per number of bands that is compared.
+        together: Cycles per units (bands of four channels) that are computed at once.
+        unit: Cycles per unit.
+        quad: Cycles per unit and column of quads (four columns of four channels).
+        word: Cycles per quad and word row.
+        column: Cycles per column of outputs of four channels.
+        output: Per output element.
+    """
+
+    compare: float = 85
+    together: float = 515
+    unit: float = 40
+    quad: float = 102
+    word: float = 38
+    column: float = 7.6
+    output: float = 5.9
+
+    def form(self, layer: Layer) -> RequantizationForm:
+        """It multiplies in place."""
+        return RequantizationForm.LESS_ONE
+
+    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
+        """Planes of each core, and a word between the cores."""
+        cut = self._cut(layer, tile, cores)
+        return cores * (16 * cut.quads * self._word_rows(layer, cut) * cut.at_once + 4)
+
+    def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Units of the slowest core."""
+        cut = self._cut(layer, tile, cores)
+        comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
+        work = (
+            self.unit
+            + (cut.quads - 1) * (self.quad + self._word_rows(layer, cut) * self.word)
+            + tile.output_width * (self.column + 4 * cut.rows * self.output)
+        )
+        units = -(-cut.groups * cut.bands // cores)
+        return self.cost.call + comparing + -(-units // cut.at_once) * self.together + units * work
+
+    def _word_rows(self, layer: Layer, cut: Bands) -> int:
+        steps = (cut.rows + 1) // 2 if layer.shape.stride_height == 1 else cut.rows
+        return steps + (layer.inputs[0].bits == 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,13 +336,53 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
         "filter_rows",
         4,
         f"kernels/{function}.c",
-        Cost(1180, 0, 0, 0),
+        Cost(990, 0, 0, 0),
         output_widths=(output_bits,),
         wide=False,
-        band_costs=BandCosts(kernel=3, pixel=8, column=5, unit=70),
+        band_costs=BandCosts(kernel=3, pixel=8, column=5, unit=70, at_once=4),
     )
     return _with_channel_first(kernel, kernel_is_3x3, _output_has(output_bits))
 
+
+def _clips_to_all_without_clamp(layer: Layer) -> bool:
+    given = weighted(layer).requantization
+    return (given.low, given.high) == (0, (1 << layer.output.bits) - 1) and given.clamp is None
+
+
+def _pads_a_row_at_most(layer: Layer) -> bool:
+    return max(layer.shape.pad_top, layer.shape.pad_bottom) <= 1
+
+
+_STACKED_PREDICATES = (*_PREDICATES, kernel_is_3x3, _clips_to_all_without_clamp, _pads_a_row_at_most)
+
+_STACKED_2 = StackedKernel(
+    "fbc_depthwise_stacked_2",
+    "fbc_conv_args",
+    "stacked_rows",
+    4,
+    "kernels/fbc_depthwise_stacked_2.c",
+    Cost(970, 0, 0, 0),
+    activation_widths=(2,),
+    weight_widths=(2,),
+    output_widths=(2,),
+    wide=False,
+    band_costs=BandCosts(kernel=3, pixel=6, column=3, unit=60, at_once=4),
+)
+
+_STACKED_4 = dataclasses.replace(
+    _STACKED_2,
+    function="fbc_depthwise_stacked_4",
+    source="kernels/fbc_depthwise_stacked_4.c",
+    cost=Cost(1030, 0, 0, 0),
+    activation_widths=(4,),
+    weight_widths=(4,),
+    output_widths=(4,),
+    together=405,
+    unit=107,
+    quad=96,
+    column=24.6,
+    output=7.1,
+)
 
 _COLUMNS = ColumnKernel(
     "fbc_depthwise_5x5",
@@ -299,6 +399,7 @@ _COLUMNS = ColumnKernel(
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
 CANDIDATES = (
+    *(Candidate(kernel, ("xpulpnn",), _STACKED_PREDICATES) for kernel in (_STACKED_4, _STACKED_2)),
     *(candidate for bits in (8, 4, 2) for candidate in _strip_candidates(bits)),
     *_with_channel_first(_COLUMNS, kernel_is_5x5),
     Candidate(PORTABLE, predicates=(is_depthwise,)),

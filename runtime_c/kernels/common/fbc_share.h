@@ -27,7 +27,13 @@ FBC_INLINE fbc_range fbc_core_range(uint32_t total) {
 /* Whether `total` items can be split evenly. */
 FBC_INLINE uint32_t fbc_cores_divide(uint32_t total) {
     const uint32_t cores = fbc_core_count();
-    return cores == 8u ? (total & 7u) == 0u : total % cores == 0u;
+    return __builtin_expect(cores == 8u, 1) ? (total & 7u) == 0u : total % cores == 0u;
+}
+
+/* How many of `total` items the core has that has most of them. */
+FBC_INLINE uint32_t fbc_core_most(uint32_t total) {
+    const uint32_t cores = fbc_core_count();
+    return __builtin_expect(cores == 8u, 1) ? (total + 7u) >> 3 : (total + cores - 1u) / cores;
 }
 
 typedef struct {

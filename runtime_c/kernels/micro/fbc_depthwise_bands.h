@@ -7,20 +7,23 @@
 #include "common/fbc_share.h"
 #include "micro/fbc_depthwise_planes.h"
 
-enum { FBC_DEPTHWISE_CHANNELS = 4, FBC_DEPTHWISE_PLANES_BYTES = 3072 };
+enum { FBC_DEPTHWISE_CHANNELS = 4, FBC_DEPTHWISE_PLANES_BYTES = 3072, FBC_DEPTHWISE_TOGETHER_BYTES = 2048 };
 
 typedef struct {
     uint32_t groups;     /* of four channels */
     uint32_t bands;      /* of output rows */
     uint32_t band_rows;  /* output rows of a band; the last may have fewer */
     uint32_t quads;      /* words of a row of a plane, its border included */
+    uint32_t at_once;    /* groups whose planes lie in a core's scratch, at most */
     uint32_t pair_bytes; /* of two planes */
     uint32_t core_bytes; /* of scratch */
 } fbc_depthwise_plan;
 
-/* A square kernel, and what a band costs it in any unit: per output pixel, column of outputs, band. */
+/* A square kernel, how many groups it computes at once, at most, and what a band costs it in any unit: per output
+ * pixel, column of outputs, band. */
 typedef struct {
     uint32_t kernel;
+    uint32_t at_once;
     uint32_t pixel;
     uint32_t column;
     uint32_t unit;
@@ -55,14 +58,21 @@ FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args,
     const uint32_t all_rows = (height - 1u) * stride + kernel;
     plan.bands = 1;
     plan.band_rows = height;
-    if (16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || !fbc_cores_divide(plan.groups)) {
+    if (__builtin_expect(16u * plan.quads * all_rows > FBC_DEPTHWISE_PLANES_BYTES || !fbc_cores_divide(plan.groups),
+                         0)) {
         const uint32_t input_rows = FBC_DEPTHWISE_PLANES_BYTES / (16u * plan.quads);
         const uint32_t most_rows = input_rows < kernel ? 1u : (input_rows - kernel) / stride + 1u;
         plan.band_rows = fbc_balance_bands(costs, plan.groups, (height + most_rows - 1u) / most_rows, width, height);
         plan.bands = (height + plan.band_rows - 1u) / plan.band_rows;
     }
     plan.pair_bytes = 8u * plan.quads * ((plan.band_rows - 1u) * stride + kernel);
-    plan.core_bytes = 2u * plan.pair_bytes + 4u; /* the last border, and the cores begin in different banks */
+    const uint32_t most = fbc_core_most(plan.groups * plan.bands), together = 2u * plan.pair_bytes;
+    for (plan.at_once = 1; plan.at_once < most && plan.at_once < costs->at_once &&
+                           (plan.at_once + 1u) * together <= FBC_DEPTHWISE_TOGETHER_BYTES;) {
+        plan.at_once++;
+    }
+    plan.core_bytes =
+        2u * plan.pair_bytes * plan.at_once + 4u; /* the last border, and the cores begin in different banks */
     return plan;
 }
 
@@ -73,10 +83,10 @@ FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args, const
 typedef void (*fbc_fill_function)(const fbc_planes *planes);
 
 FBC_INLINE fbc_fill_function fbc_choose_fill(const fbc_conv_args *args) {
-    if (args->input_channel_first && (args->input_width & 31u) == 0u) {
+    if (__builtin_expect(args->input_channel_first, 0) && (args->input_width & 31u) == 0u) {
         return fbc_fill_planes_in_turn; /* the rows of all channels begin at one bank, or two */
     }
-    if (args->input_channel_first) {
+    if (__builtin_expect(args->input_channel_first, 0)) {
         return fbc_fill_planes_first;
     }
     if (args->activation_bits == 8u) {
@@ -101,10 +111,13 @@ FBC_INLINE void fbc_prepare_planes(const fbc_conv_args *args, const fbc_depthwis
     planes->row_bytes = args->input_width * planes->column_bytes;
     planes->spread = channel_first ? args->input_height * planes->row_bytes : planes->column_bytes;
     fbc_cut_rows(planes, args->input_width, channel_first);
+    planes->groups = 1;
+    planes->group_bytes = channel_first ? 4u * planes->spread : args->activation_bits >> 1;
+    planes->group_planes = 2u * plan->pair_bytes;
     planes->turn = fbc_core_id() & 7u; /* used for widths of 32 and more: they have eight quads */
 }
 
-/* The `all` rows that the band at output row `row` reads. Borders stay zero from unit to unit of a band. Returns the
+/* The `all` rows that the band at output row `row` reads. Borders stay zero from group to group of a band. Returns the
  * first row of the tile that the planes hold. */
 FBC_INLINE uint32_t fbc_begin_planes(const fbc_conv_args *args, const fbc_depthwise_plan *plan, uint32_t row,
                                      uint32_t all, uint8_t *scratch, fbc_planes *planes) {
@@ -114,9 +127,10 @@ FBC_INLINE uint32_t fbc_begin_planes(const fbc_conv_args *args, const fbc_depthw
     const uint32_t first = (uint32_t)top + above, left = args->input_height - first;
     const uint32_t inside = left < all - above ? left : all - above;
     planes->rows = inside;
-    for (uint32_t i = 0; i < 2u; i++) {
+    planes->to[0] = scratch + above * row_bytes + 4;
+    planes->to[1] = planes->to[0] + plan->pair_bytes;
+    for (uint32_t i = 0; i < 2u * plan->at_once; i++) {
         uint8_t *outer = scratch + i * plan->pair_bytes, *inner = outer + above * row_bytes;
-        planes->to[i] = inner + 4;
         fbc_clear_words(outer, above * row_bytes >> 2, 4u);
         fbc_clear_words(inner + inside * row_bytes, (all - above - inside) * row_bytes >> 2, 4u);
     }

@@ -1,10 +1,11 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Planes of a group of four channels, a byte an element, borders included: what depthwise strips read.
+/* Planes of groups of four channels, a byte an element, borders included: what depthwise strips read.
  *
- * Two pairs of channels lie one behind the other; in a pair a row of the first channel is followed by that row of the
- * second. A row is a word of zeros, which is the border on its left and that on the right of the row before, and then
- * whole words ("quads" of four columns), the last one with zeros behind the tile. They are filled column of quads by
- * column of quads: from pixels by a transposition of four pixels of four channels, or from the input's planes. */
+ * The two pairs of a group lie one behind the other, then those of the next group; in a pair a row of the first channel
+ * is followed by that row of the second. A row is a word of zeros, which is the border on its left and that on the
+ * right of the row before, and then whole words ("quads" of four columns), the last one with zeros behind the tile.
+ * They are filled column of quads by column of quads: from pixels by a transposition of four pixels of four channels,
+ * or from the input's planes. */
 #ifndef FBC_DEPTHWISE_PLANES_H
 #define FBC_DEPTHWISE_PLANES_H
 
@@ -23,6 +24,9 @@ typedef struct {
     uint32_t turn;         /* the one of these that is copied first if cores do it in turn */
     uint32_t tail[3];      /* of the quad behind them what `spread` and its multiples are for the others */
     uint32_t mask;         /* its bytes inside, 0 if there is no such quad */
+    uint32_t groups;       /* at least 1 */
+    uint32_t group_bytes;  /* from group to group of the input */
+    uint32_t group_planes; /* likewise of the planes */
 } fbc_planes;
 
 /* Columns behind the tile are read from its first column of the quad. */
@@ -114,38 +118,48 @@ FBC_INLINE void fbc_cut_rows(fbc_planes *planes, uint32_t width, uint32_t channe
                        [odd] "r"(0x07050301u), [mask] "r"(mask) \
                      : "memory")
 
-/* Fills the planes, first the quads inside, one after the other, from `turn` on if `turns`; then the one that reaches
- * beyond the tile. */
+/* Fills the planes, of each group first the quads inside, one after the other, from `turn` on if `turns`; then the one
+ * that reaches beyond the tile. */
 #define FBC_DEFINE_PLANES(name, load, count, turns, w, x, y, z) \
     static void fbc_fill_planes_##name(const fbc_planes *planes) { \
         const uint32_t rows = planes->rows, step = planes->row_bytes, plane = planes->plane_bytes; \
-        const uint32_t next = 4u * planes->column_bytes, mask = planes->mask, whole = planes->whole; \
+        const uint32_t next = 4u * planes->column_bytes, whole = planes->whole; \
         const uint32_t turn = (turns) ? planes->turn : 0u; \
-        const uint8_t *first = planes->input + turn * next, *line = first; \
-        uint8_t *to = planes->to[0] + 4u * turn, *other = planes->to[1] + 4u * turn; \
-        uint32_t offsets[3] = {planes->spread, 2u * planes->spread, 3u * planes->spread}; \
-        uint32_t a, b, c, d, e, f, before_end = whole - turn; \
         const uint32_t back = 4u - 2u * rows * plane; \
-        for (uint32_t quad = whole; quad > 0u; quad--) { \
-            FBC_PLANES_ASM(load, (count) + 4, FBC_PLANES_NO_MASK, w, x, y, z); \
-            first += next; \
-            to += back; \
-            other += back; \
-            before_end--; \
-            if ((turns) && before_end == 0u) { \
-                first -= whole * next; \
-                to -= 4u * whole; \
-                other -= 4u * whole; \
+        const uint8_t *input = planes->input; \
+        uint8_t *to = planes->to[0] + 4u * turn, *other = planes->to[1] + 4u * turn; \
+        for (uint32_t group = planes->groups; group > 0u; group--) { \
+            const uint32_t mask = planes->mask; \
+            const uint8_t *first = input + turn * next, *line = first; \
+            uint32_t offsets[3] = {planes->spread, 2u * planes->spread, 3u * planes->spread}; \
+            uint32_t a, b, c, d, e, f, before_end = whole - turn; \
+            for (uint32_t quad = whole; quad > 0u; quad--) { \
+                FBC_PLANES_ASM(load, (count) + 4, FBC_PLANES_NO_MASK, w, x, y, z); \
+                first += next; \
+                to += back; \
+                other += back; \
+                before_end--; \
+                if ((turns) && before_end == 0u) { \
+                    first -= whole * next; \
+                    to -= 4u * whole; \
+                    other -= 4u * whole; \
+                } \
+                line = first; \
             } \
-            line = first; \
-        } \
-        if (mask != 0u) { \
-            const uint32_t rest = (turns) ? whole - turn : 0u; \
-            line += rest * next; \
-            to += 4u * rest; \
-            other += 4u * rest; \
-            offsets[0] = planes->tail[0], offsets[1] = planes->tail[1], offsets[2] = planes->tail[2]; \
-            FBC_PLANES_ASM(load, (count) + 8, FBC_PLANES_MASK, w, x, y, z); \
+            if (mask != 0u) { \
+                const uint32_t rest = (turns) ? whole - turn : 0u; \
+                line += rest * next; \
+                to += 4u * rest; \
+                other += 4u * rest; \
+                offsets[0] = planes->tail[0], offsets[1] = planes->tail[1], offsets[2] = planes->tail[2]; \
+                FBC_PLANES_ASM(load, (count) + 8, FBC_PLANES_MASK, w, x, y, z); \
+                to += back - 4u - 4u * rest; \
+                other += back - 4u - 4u * rest; \
+            } \
+            const uint32_t group_planes = planes->group_planes - ((turns) ? 0u : 4u * whole); \
+            to += group_planes; \
+            other += group_planes; \
+            input += planes->group_bytes; \
         } \
     }
 FBC_DEFINE_PLANES(8, FBC_PLANES_8, 14, 0, "%[b]", "%[e]", "%[d]", "%[a]")
@@ -158,12 +172,15 @@ FBC_DEFINE_PLANES(in_turn, FBC_PLANES_FIRST, 4, 1, "%[a]", "%[b]", "%[c]", "%[d]
 
 #else
 
-FBC_INLINE void fbc_fill_planes(const fbc_planes *planes, uint32_t bits, uint32_t is_signed, uint32_t channel_first) {
+/* Of one group. */
+FBC_INLINE void fbc_fill_group(const fbc_planes *planes, uint32_t group, uint32_t bits, uint32_t is_signed,
+                               uint32_t channel_first) {
     const uint32_t quads = planes->whole + (planes->mask != 0u);
     for (uint32_t i = 0; i < 16u * planes->rows * quads; i++) {
         const uint32_t column = i & 3u, channel = i >> 2 & 3u, row = (i >> 4) % planes->rows,
                        quad = (i >> 4) / planes->rows;
-        const uint8_t *line = planes->input + row * planes->row_bytes + 4u * quad * planes->column_bytes;
+        const uint8_t *line =
+            planes->input + group * planes->group_bytes + row * planes->row_bytes + 4u * quad * planes->column_bytes;
         const uint32_t source = channel_first ? channel : column;
         const uint32_t spread = source * planes->spread;
         const uint32_t offset = quad < planes->whole || source == 0u ? spread : planes->tail[source - 1u];
@@ -171,14 +188,16 @@ FBC_INLINE void fbc_fill_planes(const fbc_planes *planes, uint32_t bits, uint32_
         if (quad < planes->whole || (planes->mask >> 8u * column & 1u) != 0u) {
             element = channel_first ? line[offset + column] : fbc_read_lane(line + offset, channel, bits, is_signed);
         }
-        planes->to[channel >> 1][(2u * row + (channel & 1u)) * planes->plane_bytes + 4u * quad + column] =
-            (uint8_t)element;
+        uint8_t *to = planes->to[channel >> 1] + group * planes->group_planes;
+        to[(2u * row + (channel & 1u)) * planes->plane_bytes + 4u * quad + column] = (uint8_t)element;
     }
 }
 
 #define FBC_DEFINE_PLANES(name, bits, is_signed, channel_first) \
     static void fbc_fill_planes_##name(const fbc_planes *planes) { \
-        fbc_fill_planes(planes, bits, is_signed, channel_first); \
+        for (uint32_t group = 0; group < planes->groups; group++) { \
+            fbc_fill_group(planes, group, bits, is_signed, channel_first); \
+        } \
     }
 FBC_DEFINE_PLANES(8, 8u, 0u, 0u)
 FBC_DEFINE_PLANES(4_0, 4u, 0u, 0u)
