@@ -200,8 +200,8 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 3x3 as above, of channel-first activations that are read in place, without scratch: rows are whole bytes
  * and those of the layer, at most one column of padding on each side and at least one of them (stride 2: or the other),
- * at most one row above and below (common/fbc_in_place.h). One byte in front of the input and up to 3 behind it are read
- * and not used.
+ * at most one row above and below (common/fbc_in_place.h). One byte in front of the input and up to 3 behind it are
+ * read and not used.
  *
  * Less one (2 bits: thresholds), clipped to all unsigned outputs. fbc_depthwise_channels_8: activations and outputs of
  * 8 bits. The others: activations, weights and outputs of 4, or 2, bits, shift 16 and no clamp; weights "plane_rows":
@@ -209,6 +209,11 @@ uint32_t fbc_depthwise_3x3_to_2_scratch_bytes(const fbc_conv_args *args);
 void fbc_depthwise_channels_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_pairs_4(void *args);
 void fbc_depthwise_pairs_2(void *args);
+
+/* Depthwise 3x3 as fbc_depthwise_channels_8, but of HWC activations. scratch: at least *_scratch_bytes(args), the
+ * planes of a band of four channels per core. */
+void fbc_depthwise_pixels_8(void *args); /* fbc_conv_args */
+uint32_t fbc_depthwise_pixels_8_scratch_bytes(const fbc_conv_args *args);
 
 /* Depthwise 5x5: as fbc_depthwise_3x3_to_*, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits,
  * less one. */

@@ -67,21 +67,24 @@ class InPlaceKernel(Kernel):
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
-        layer = weighted(layer)
         stride = layer.shape.stride_width - 1
         units, bands, rows = tile.output_channels // self.channels_of_unit, 1, tile.output_height
         banded, at_once = units % cores != 0, self.channels_at_once[stride]
         if banded:
             bands, rows, _ = self.band_costs[stride].cut(units, 1, tile.output_width, rows, cores)
+        work = self.strips_cycles(weighted(layer), rows)
+        slowest = -(-units * bands // cores) * self.channels_of_unit // at_once
+        call = self.call[stride] + self.banded[stride] * banded + self.narrow * _is_narrower(weighted(layer))
+        return call + slowest * work
+
+    def strips_cycles(self, layer: WeightedLayer, rows: int) -> float:
+        """Cycles of all strips of a band of so many output rows, of the channels of a strip."""
+        stride = layer.shape.stride_width - 1
         strips, phases = self._strips(layer)
         clamped = self.clamped if layer.requantization.clamp is not None else 0.0
-        per_row = 2 * at_once * (self.output[stride] + clamped)
-        narrower = layer.weight_bits < layer.inputs[0].bits
-        work = self.unit[stride] + phases * self.phase[stride] + self.taps * narrower
-        work += strips * (self.strip[stride] + rows * per_row)
-        slowest = -(-units * bands // cores) * self.channels_of_unit // at_once
-        call = self.call[stride] + self.banded[stride] * banded + self.narrow * narrower
-        return call + slowest * work
+        per_row = 2 * self.channels_at_once[stride] * (self.output[stride] + clamped)
+        work = self.unit[stride] + phases * self.phase[stride] + self.taps * _is_narrower(layer)
+        return work + strips * (self.strip[stride] + rows * per_row)
 
     def _strips(self, layer: WeightedLayer) -> tuple[int, int]:
         """Strips of a row, and how many phases they are."""
@@ -94,6 +97,10 @@ class InPlaceKernel(Kernel):
         return edges + inside, edges + min(classes, inside)
 
 
+def _is_narrower(layer: WeightedLayer) -> bool:
+    return layer.weight_bits < layer.inputs[0].bits
+
+
 def columns_behind(layer: Layer) -> int:
     """Columns of the last window behind the tensor."""
     shape = layer.shape
@@ -102,14 +109,13 @@ def columns_behind(layer: Layer) -> int:
 
 
 def fits_in_place(layer: Layer) -> bool:
-    """Rows are whole bytes, with a column of padding at most on each side and one at all; so are columns.
+    """Planes without borders do: rows are whole bytes, and there is little padding.
 
-    The C side is ``common/fbc_in_place.h``.
+    A column of it at most on each side and one at all (stride 2: or more); so are columns.  The C side is ``common/fbc_in_place.h``.
     """
     shape, source, behind = layer.shape, layer.inputs[0], columns_behind(layer)
     return (
-        source.channel_first
-        and source.width >= 4
+        source.width >= 4
         and source.width * source.bits % 8 == 0
         and max(shape.pad_top, shape.pad_bottom, shape.pad_left) <= 1
         and behind in (0, 1)
@@ -117,7 +123,8 @@ def fits_in_place(layer: Layer) -> bool:
     )
 
 
-def _clips_to_all_bytes(layer: Layer) -> bool:
+def clips_to_all_bytes(layer: Layer) -> bool:
+    """Outputs are clipped to all unsigned bytes."""
     given = weighted(layer).requantization
     return (given.low, given.high) == (0, 255)
 
@@ -132,10 +139,17 @@ def _rises(layer: Layer) -> bool:
     return not np.any(weighted(layer).requantization.multiplier < 0)
 
 
-_PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
+def _channel_first(layer: Layer) -> bool:
+    return layer.inputs[0].channel_first
 
 
-_CHANNELS_8 = InPlaceKernel(
+PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
+"""Of all layers that these kernels compute, whatever the input's layout."""
+
+_IN_PLACE = (*PREDICATES, _channel_first)
+
+
+CHANNELS_8 = InPlaceKernel(
     "fbc_depthwise_channels_8",
     "fbc_conv_args",
     "filter_rows",
@@ -161,7 +175,7 @@ _CHANNELS_8 = InPlaceKernel(
     taps=26,
 )
 _PAIRS_4 = dataclasses.replace(
-    _CHANNELS_8,
+    CHANNELS_8,
     function="fbc_depthwise_pairs_4",
     source="kernels/fbc_depthwise_pairs_4.c",
     weight_layout="plane_rows",
@@ -205,8 +219,8 @@ _PAIRS_2 = dataclasses.replace(
 )
 
 CANDIDATES = (
-    Candidate(_CHANNELS_8, SIMD, (*_PREDICATES, _clips_to_all_bytes)),
-    Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate)),
-    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate, _rises)),
+    Candidate(CHANNELS_8, SIMD, (*_IN_PLACE, clips_to_all_bytes)),
+    Candidate(_PAIRS_4, ("xpulpnn",), (*_IN_PLACE, _shifts_by_an_immediate)),
+    Candidate(_PAIRS_2, ("xpulpnn",), (*_IN_PLACE, _shifts_by_an_immediate, _rises)),
 )
 """In order of preference."""

@@ -19,7 +19,6 @@
 
 #include "common/fbc_requantize.h"
 #include "micro/fbc_depthwise_in_place.h"
-#include "micro/fbc_widen_filter_rows.h"
 #include "micro/fbc_xpulp.h"
 
 /* A band of output rows. The assembler knows the offsets of the members. */
@@ -47,6 +46,17 @@ typedef struct {
     uint32_t rows;
     uint32_t above; /* the first window's first row is above the plane */
 } fbc_channel_run_1;
+
+/* The cores' stacks lie in the same banks, but all of them read a run all the time: each has it at a place of its own.
+ */
+typedef struct {
+    fbc_channel_run_1 first;
+    uint32_t more[14];
+} fbc_channel_room_1;
+
+FBC_INLINE fbc_channel_run_1 *fbc_place_run_1(fbc_channel_room_1 *room) {
+    return (fbc_channel_run_1 *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
+}
 
 /* The steps of the row loop. */
 enum { FBC_CHANNEL_1_STEPS = 3 };
@@ -138,9 +148,9 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
 #define FBC_CHANNEL_1_EDGE_ONLY(kind) \
     FBC_CHANNEL_1_LOAD("t0") \
     FBC_CHANNEL_1_DOT("more", "t0", "s4") \
-    FBC_CHANNEL_1_END(kind, "a5") "not t5, t5\n and t0, t0, t4\n" FBC_CHANNEL_1_LOAD("t1") \
-        FBC_CHANNEL_1_DOT("first", "t0", "s0") \
-            FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
+    FBC_CHANNEL_1_END(kind, "a5") \
+    "not t5, t5\n and t0, t0, t4\n" FBC_CHANNEL_1_LOAD("t1") FBC_CHANNEL_1_DOT("first", "t0", "s0") \
+        FBC_CHANNEL_1_DOT("more", "t1", "s1") "j 7b\n" FBC_CHANNEL_1_FILL_##kind(12, 13, 16)
 
 #define FBC_CHANNEL_1_ENTRIES(kind) \
     FBC_CHANNEL_1_ENTER("t0", "t1", TO_0) \
@@ -179,9 +189,11 @@ _Static_assert(offsetof(fbc_channel_run_1, rows) == 84, "the assembler below has
     FBC_CHANNEL_1_LEFT_HALF("s0") \
     FBC_CHANNEL_1_LEFT_HALF("s1") \
     FBC_CHANNEL_1_LEFT_HALF("s2") \
-    FBC_CHANNEL_1_RIGHT_HALF("s3") FBC_CHANNEL_1_RIGHT_HALF("s4") \
-        FBC_CHANNEL_1_RIGHT_HALF("s5") "lw t0, 4(a0)\n lw t1, 8(a0)\n li t6, 0\n not t5, t5\n add a2, a2, t0\n" \
-                                       "add a3, a3, t1\n jr s8\n"
+    FBC_CHANNEL_1_RIGHT_HALF("s3") \
+    FBC_CHANNEL_1_RIGHT_HALF("s4") \
+    FBC_CHANNEL_1_RIGHT_HALF("s5") \
+    "lw t0, 4(a0)\n lw t1, 8(a0)\n li t6, 0\n not t5, t5\n add a2, a2, t0\n" \
+    "add a3, a3, t1\n jr s8\n"
 /* Behind the last channel: to the first one, if the core did not begin there. */
 #define FBC_CHANNEL_1_TURN \
     "lw t0, 72(a0)\n beqz t0, 1f\n lw t1, 76(a0)\n lw t2, 80(a0)\n sw zero, 72(a0)\n sub a2, a2, t2\n" \
@@ -262,8 +274,9 @@ FBC_INLINE void fbc_channels_1_in_c(const fbc_channel_run_1 *run, const fbc_scal
     scales -= run->turn;
     addends -= run->turn;
     output -= run->turn;
-    input -= run->turn * args->input_height * width;
-    for (; filters < run->end; filters += 3, scales++, addends++, output++, input += args->input_height * width) {
+    const uint32_t plane_bytes = run->channel_input - run->strip_input + width;
+    input -= run->turn * plane_bytes;
+    for (; filters < run->end; filters += 3, scales++, addends++, output++, input += plane_bytes) {
         const uint8_t *middle = input + (1u - run->above) * width;
         uint8_t *pixel = output - args->output_channels; /* the first one of the strips inside is the second one */
         for (uint32_t row = 0; row < run->rows; row++, middle += width) {
@@ -297,7 +310,9 @@ FBC_INLINE fbc_row_loop_1 fbc_enter_rows_1(uint32_t rows) {
     return loop;
 }
 
-FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, const fbc_plane_band *band, fbc_channel_run_1 *run) {
+/* What does not depend on the channels, planes of which lie `plane_bytes` apart. */
+FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, const fbc_plane_band *band, uint32_t plane_bytes,
+                                 fbc_channel_run_1 *run) {
     const uint32_t width = args->input_width, pixel_bytes = args->output_channels, odd = width & 1u;
     const uint32_t row_bytes = width * pixel_bytes, row_rest = row_bytes - pixel_bytes;
     /* The strip at the edges computes one row less, but no first one apart. */
@@ -322,54 +337,20 @@ FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, const fbc_plane_band
     run->strip_output = pixel_bytes - (band->rows - 1u) * row_bytes;
     run->edge_input = 0u - width - odd;
     run->edge_output = 0u - row_rest - (odd ? pixel_bytes : 0u);
-    run->channel_input = (args->input_height - 1u) * width + run->strip_input;
+    run->channel_input = plane_bytes - width + run->strip_input;
     run->channel_output = run->strip_output - row_rest + 1u;
 }
 
-/* The filters of `count` channels from `channel` on. Narrow weights are widened; if there are more than that fills,
- * `count` becomes less. */
-enum { FBC_WIDENED_GROUPS_1 = 4 };
-
-FBC_INLINE const uint32_t *fbc_filters_1(const fbc_conv_args *args, uint32_t channel, uint32_t *count,
-                                         uint32_t *widened) {
-    const uint32_t bits = args->weight_bits, inside = channel & 3u, most = 4u * FBC_WIDENED_GROUPS_1 - inside;
-    if (FBC_USUALLY(bits == 8u)) {
-        return (const uint32_t *)args->weights + 3u * channel;
-    }
-    *count = *count < most ? *count : most;
-    fbc_widen_filters((const uint32_t *)args->weights + 3u * (channel - inside) * bits / 8u, bits,
-                      (inside + *count + 3u) >> 2, widened);
-    return widened + 3u * inside;
-}
-
-/* Outputs of so many channels lie in so many banks of L1 that each core can begin in one of its own. */
-enum { FBC_CHANNEL_1_TURNED = 16 };
-
-/* `count` channels from `channel` on, a band of `rows` output rows from `row` on. */
-static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *args, uint32_t channel, uint32_t count,
-                                                         const uint32_t *filters, uint32_t row, uint32_t rows) {
-    const uint32_t width = args->input_width, pixel_bytes = args->output_channels;
+/* The channels of a run, from `channel` on; `input` is the first row that the band reads of that one, `row` the first
+ * one of outputs. */
+FBC_INLINE void fbc_compute_band_1(const fbc_conv_args *args, uint32_t channel, const uint8_t *input,
+                                   const uint32_t *filters, uint32_t row, fbc_channel_run_1 *run) {
     const uint32_t is_signed = args->activation_signed, clamped = args->requantization.clamped;
-    const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
-    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
-    struct {
-        fbc_channel_run_1 first;
-        uint32_t more[14];
-    } room;
-    fbc_channel_run_1 *run = (fbc_channel_run_1 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_begin_band_1(args, &band, run);
-    const uint32_t turn = count >= FBC_CHANNEL_1_TURNED ? (fbc_core_id() & 7u) * count >> 3 : 0u;
-    run->turn = turn;
-    run->channels = count;
-    run->planes_bytes = count * args->input_height * width;
-    run->end = filters + 3u * count;
-    filters += 3u * turn;
-    channel += turn;
     FBC_CHANNEL_1_REGISTER(a0, fbc_channel_run_1 *, run);
     FBC_CHANNEL_1_REGISTER(a1, const fbc_scale *, args->requantization.scale + channel);
-    FBC_CHANNEL_1_REGISTER(a2, const uint8_t *,
-                           (const uint8_t *)args->input + (channel * args->input_height + band.first) * width);
-    FBC_CHANNEL_1_REGISTER(a3, uint8_t *, (uint8_t *)args->output + channel + (row * width + 1u) * pixel_bytes);
+    FBC_CHANNEL_1_REGISTER(a2, const uint8_t *, input);
+    FBC_CHANNEL_1_REGISTER(a3, uint8_t *,
+                           (uint8_t *)args->output + channel + (row * args->input_width + 1u) * args->output_channels);
     FBC_CHANNEL_1_REGISTER(a4, const uint32_t *, filters);
     FBC_CHANNEL_1_REGISTER(a5, const int32_t *, (const int32_t *)args->requantization.addend + channel);
     FBC_CHANNEL_1_REGISTER(a7, const fbc_conv_args *, args);
@@ -381,29 +362,6 @@ static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *ar
         FBC_CHANNEL_1_RUN(0, CLAMPED);
     } else {
         FBC_CHANNEL_1_RUN(0, PLAIN);
-    }
-}
-
-static __attribute__((noinline)) void fbc_run_units_1(const fbc_conv_args *args, const fbc_band_costs *costs) {
-    uint32_t widened[FBC_WIDENED_GROUPS_1 * FBC_FILTER_ROWS];
-    fbc_band_units units = fbc_cut_units(args, costs, args->output_channels);
-    while (units.units.begin < units.units.end) {
-        const fbc_unit_run part = fbc_take_units(args, &units);
-        uint32_t count = part.count;
-        const uint32_t *filters = fbc_filters_1(args, part.channel, &count, widened);
-        units.units.begin -= part.count - count;
-        fbc_run_channels_1(args, part.channel, count, filters, part.row, part.band.rows);
-    }
-}
-
-static __attribute__((noinline)) void fbc_depthwise_channels_1(const fbc_conv_args *args, const fbc_band_costs *costs) {
-    const uint32_t channels = args->output_channels;
-    if (FBC_USUALLY(fbc_cores_divide(channels) && args->weight_bits == 8u)) {
-        const fbc_range range = fbc_core_range(channels);
-        fbc_run_channels_1(args, range.begin, range.end - range.begin,
-                           (const uint32_t *)args->weights + 3u * range.begin, 0u, args->output_height);
-    } else {
-        fbc_run_units_1(args, costs);
     }
 }
 

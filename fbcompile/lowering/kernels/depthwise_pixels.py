@@ -1,0 +1,122 @@
+"""Depthwise 3x3 kernels of HWC activations that write planes without borders into scratch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fbcompile.lowering.kernels.candidate import SIMD, Candidate
+from fbcompile.lowering.kernels.depthwise import BandCosts
+from fbcompile.lowering.kernels.depthwise_in_place import (
+    CHANNELS_8,
+    PREDICATES,
+    InPlaceKernel,
+    clips_to_all_bytes,
+)
+from fbcompile.lowering.kernels.model import Cost, Tile, weighted
+from fbcompile.lowering.network import Layer
+
+_ROWS_OF_WINDOW = 3
+
+_PLANES_BYTES = 3072
+"""What the planes of a core's band of four channels may take, if the rows of a window do not take more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelBands:
+    """How a tile is cut into units, a band of output rows of four channels, one per core at a time.
+
+    The sizes are those of ``kernels/micro/fbc_depthwise_pixels.h``.
+
+    Attributes:
+        groups: Groups of four channels.
+        bands: Bands of output rows.
+        rows: Output rows of a band; the last may have fewer.
+        pixels: Of a band's planes, at most.
+        at_once: No numbers of bands were compared: one band fits and all cores have as much to do.
+    """
+
+    groups: int
+    bands: int
+    rows: int
+    pixels: int
+    at_once: bool
+
+    @classmethod
+    def of(cls, tile: Tile, costs: BandCosts, stride: int, cores: int) -> PixelBands:
+        """The cut of a tile."""
+        height, groups = tile.output_height, tile.output_channels // 4
+        most_input_rows = _PLANES_BYTES // (4 * tile.input_width)
+        spare_rows = most_input_rows - _ROWS_OF_WINDOW
+        most_rows = 1 if spare_rows < 0 else spare_rows // stride + 1
+        fewest = -(-height // most_rows)
+        bands, rows, _ = costs.cut(groups, fewest, tile.output_width, height, cores)
+        read = min((rows - 1) * stride + _ROWS_OF_WINDOW, tile.input_height)
+        at_once = fewest == 1 and groups % cores == 0
+        return cls(groups, bands, rows, read * tile.input_width, at_once)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelKernel(InPlaceKernel):
+    """The kernel that reads planes in place, on planes that it has transposed.
+
+    Attributes:
+        group: More cycles per band of four channels.
+        pixel: Cycles per pixel of four channels that is transposed.
+    """
+
+    group: float
+    pixel: float
+
+    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
+        """Planes of each core, and a word beside each."""
+        plane_bytes = (self._cut(layer, tile, cores).pixels + 3) // 4 * 4 + 4
+        return cores * (4 * plane_bytes + 4)
+
+    def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
+        """Units of the slowest core."""
+        cut, stride = self._cut(layer, tile, cores), layer.shape.stride_width - 1
+        work = self.group + self.pixel * cut.pixels + 4 * self.strips_cycles(weighted(layer), cut.rows)
+        call = self.call[stride] + self.banded[stride] * (not cut.at_once)
+        return call + -(-cut.groups * cut.bands // cores) * work
+
+    def _cut(self, layer: Layer, tile: Tile, cores: int) -> PixelBands:
+        stride = layer.shape.stride_width
+        return PixelBands.of(tile, self.band_costs[stride - 1], stride, cores)
+
+
+def _window_fits_planes(layer: Layer) -> bool:
+    """The rows of a window do not make the planes larger than those of bands; tiles have whole rows."""
+    return 4 * layer.inputs[0].width * _ROWS_OF_WINDOW <= _PLANES_BYTES
+
+
+_PIXELS_8 = PixelKernel(
+    "fbc_depthwise_pixels_8",
+    "fbc_conv_args",
+    CHANNELS_8.weight_layout,
+    4,
+    "kernels/fbc_depthwise_pixels_8.c",
+    Cost(0, 0, 0, 0),
+    whole_rows=True,
+    activation_widths=(8,),
+    output_widths=(8,),
+    wide=False,
+    channels_at_once=CHANNELS_8.channels_at_once,
+    channels_of_unit=4,
+    band_costs=(
+        BandCosts(kernel=_ROWS_OF_WINDOW, pixel=37, column=38, unit=300),
+        BandCosts(kernel=_ROWS_OF_WINDOW, pixel=64, column=20, unit=300),
+    ),
+    call=CHANNELS_8.call,
+    banded=CHANNELS_8.banded,
+    unit=CHANNELS_8.unit,
+    phase=CHANNELS_8.phase,
+    strip=CHANNELS_8.strip,
+    output=CHANNELS_8.output,
+    clamped=CHANNELS_8.clamped,
+    taps=CHANNELS_8.taps,
+    group=60,
+    pixel=4.7,
+)
+
+CANDIDATES = (Candidate(_PIXELS_8, SIMD, (*PREDICATES, clips_to_all_bytes, _window_fits_planes)),)
+"""In order of preference."""
