@@ -44,7 +44,7 @@ static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *ar
     run->planes_bytes = count * plane_bytes;
     run->end = filters + 3u * count;
     const uint8_t *input = (const uint8_t *)args->input + (channel + turn) * plane_bytes + band.first * width;
-    fbc_compute_band_1(args, channel + turn, input, filters + 3u * turn, row, run);
+    fbc_compute_band_1(args, channel + turn, input, fbc_output_row_1(args, row), filters + 3u * turn, run);
 }
 
 static __attribute__((noinline)) void fbc_run_units_1(const fbc_conv_args *args) {

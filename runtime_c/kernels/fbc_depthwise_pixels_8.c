@@ -46,12 +46,13 @@ static __attribute__((noinline)) void fbc_depthwise_pixels_1(const fbc_conv_args
         const uint32_t left = height - row, rows = left < plan.band_rows ? left : plan.band_rows;
         const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
         const fbc_pixels_band pixels = fbc_pixels_of_band(args, &band, planes);
+        uint8_t *output = fbc_output_row_1(args, row);
         fbc_begin_band_1(args, &band, plan.plane_bytes, run);
         for (; group < plan.groups; group += cores) {
             const uint32_t *filters = fbc_filters_of_group(args, group, widened);
             fbc_fill_group(args, &plan, &pixels, group);
             run->end = filters + FBC_FILTER_ROWS;
-            fbc_compute_band_1(args, FBC_DEPTHWISE_CHANNELS * group, planes, filters, row, run);
+            fbc_compute_band_1(args, FBC_DEPTHWISE_CHANNELS * group, planes, output, filters, run);
         }
     }
 }

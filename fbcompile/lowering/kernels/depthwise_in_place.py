@@ -111,7 +111,8 @@ def columns_behind(layer: Layer) -> int:
 def fits_in_place(layer: Layer) -> bool:
     """Planes without borders do: rows are whole bytes, and there is little padding.
 
-    A column of it at most on each side and one at all (stride 2: or more); so are columns.  The C side is ``common/fbc_in_place.h``.
+    A column of it at most on each side and one at all (stride 2: or more); so are columns.
+    The C side is ``common/fbc_in_place.h``.
     """
     shape, source, behind = layer.shape, layer.inputs[0], columns_behind(layer)
     return (

@@ -341,16 +341,20 @@ FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, const fbc_plane_band
     run->channel_output = run->strip_output - row_rest + 1u;
 }
 
-/* The channels of a run, from `channel` on; `input` is the first row that the band reads of that one, `row` the first
- * one of outputs. */
-FBC_INLINE void fbc_compute_band_1(const fbc_conv_args *args, uint32_t channel, const uint8_t *input,
-                                   const uint32_t *filters, uint32_t row, fbc_channel_run_1 *run) {
+/* The first of the strips inside at the output row `row`, first channel. */
+FBC_INLINE uint8_t *fbc_output_row_1(const fbc_conv_args *args, uint32_t row) {
+    return (uint8_t *)args->output + (row * args->input_width + 1u) * args->output_channels;
+}
+
+/* The channels of a run, from `channel` on; `input` is the first row that the band reads of that one, `output` its
+ * first row of outputs. */
+FBC_INLINE void fbc_compute_band_1(const fbc_conv_args *args, uint32_t channel, const uint8_t *input, uint8_t *output,
+                                   const uint32_t *filters, fbc_channel_run_1 *run) {
     const uint32_t is_signed = args->activation_signed, clamped = args->requantization.clamped;
     FBC_CHANNEL_1_REGISTER(a0, fbc_channel_run_1 *, run);
     FBC_CHANNEL_1_REGISTER(a1, const fbc_scale *, args->requantization.scale + channel);
     FBC_CHANNEL_1_REGISTER(a2, const uint8_t *, input);
-    FBC_CHANNEL_1_REGISTER(a3, uint8_t *,
-                           (uint8_t *)args->output + channel + (row * args->input_width + 1u) * args->output_channels);
+    FBC_CHANNEL_1_REGISTER(a3, uint8_t *, output + channel);
     FBC_CHANNEL_1_REGISTER(a4, const uint32_t *, filters);
     FBC_CHANNEL_1_REGISTER(a5, const int32_t *, (const int32_t *)args->requantization.addend + channel);
     FBC_CHANNEL_1_REGISTER(a7, const fbc_conv_args *, args);

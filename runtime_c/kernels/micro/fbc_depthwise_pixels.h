@@ -81,19 +81,18 @@ FBC_INLINE void fbc_transpose_blocks(const uint8_t *input, uint32_t pixel_bytes,
 FBC_INLINE void fbc_transpose_pixels(const uint8_t *input, uint32_t pixel_bytes, uint32_t pixels, uint8_t *planes,
                                      uint32_t plane_bytes) {
     fbc_transpose_blocks(input, pixel_bytes, pixels >> 2, planes, plane_bytes);
-    if ((pixels & 3u) != 0u) {
+    if (!FBC_USUALLY((pixels & 3u) == 0u)) {
         fbc_transpose_blocks(input + (pixels - 4u) * pixel_bytes, pixel_bytes, 1u, planes + pixels - 4u, plane_bytes);
     }
 }
 
 /* The filters of a group; narrow weights are widened. */
 FBC_INLINE const uint32_t *fbc_filters_of_group(const fbc_conv_args *args, uint32_t group, uint32_t *widened) {
-    const uint32_t bits = args->weight_bits;
-    const uint32_t *stored = (const uint32_t *)args->weights + FBC_FILTER_ROWS * group * bits / 8u;
+    const uint32_t *rows = (const uint32_t *)args->weights, bits = args->weight_bits;
     if (FBC_USUALLY(bits == 8u)) {
-        return stored;
+        return rows + FBC_FILTER_ROWS * group;
     }
-    fbc_widen_filters(stored, bits, 1u, widened);
+    fbc_widen_filters(rows + FBC_FILTER_ROWS * group * bits / 8u, bits, 1u, widened);
     return widened;
 }
 
