@@ -60,12 +60,12 @@ class PixelKernel(InPlaceKernel):
     """The kernel that reads planes in place, on planes that it has transposed.
 
     Attributes:
-        group: More cycles per band of four channels.
         pixel: Cycles per pixel of four channels that is transposed.
+        second_pass: Cycles per band of four channels, if stride 2 needs a pass for the right edge.
     """
 
-    group: float
     pixel: float
+    second_pass: float
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Planes of each core, and a word beside each."""
@@ -75,7 +75,8 @@ class PixelKernel(InPlaceKernel):
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut, stride = self._cut(layer, tile, cores), layer.shape.stride_width - 1
-        work = self.group + self.pixel * cut.pixels + 4 * self.strips_cycles(weighted(layer), cut.rows)
+        work = self.pixel * cut.pixels + 4 * self.strips_cycles(weighted(layer), cut.rows)
+        work += self.second_pass * (stride == 1 and tile.input_width % 2)
         call = self.call[stride] + self.banded[stride] * (not cut.at_once)
         return call + -(-cut.groups * cut.bands // cores) * work
 
@@ -106,16 +107,16 @@ _PIXELS_8 = PixelKernel(
         BandCosts(kernel=_ROWS_OF_WINDOW, pixel=37, column=38, unit=300),
         BandCosts(kernel=_ROWS_OF_WINDOW, pixel=64, column=20, unit=300),
     ),
-    call=CHANNELS_8.call,
-    banded=CHANNELS_8.banded,
-    unit=CHANNELS_8.unit,
+    call=(1025, 900),
+    banded=(1260, 1100),
+    unit=(53, 50),
     phase=CHANNELS_8.phase,
     strip=CHANNELS_8.strip,
-    output=CHANNELS_8.output,
+    output=(7.35, 9.8),
     clamped=CHANNELS_8.clamped,
     taps=CHANNELS_8.taps,
-    group=60,
-    pixel=4.7,
+    pixel=4.6,
+    second_pass=275,
 )
 
 CANDIDATES = (Candidate(_PIXELS_8, SIMD, (*PREDICATES, clips_to_all_bytes, _window_fits_planes)),)
