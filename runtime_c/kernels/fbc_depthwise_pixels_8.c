@@ -14,29 +14,10 @@
 static const fbc_band_costs band_costs[2] = {{.kernel = 3, .pixel = 37, .column = 38, .unit = 300},
                                              {.kernel = 3, .pixel = 64, .column = 20, .unit = 300}};
 
-typedef struct {
-    const uint8_t *input; /* of the first channel */
-    uint32_t pixels;
-    uint8_t *planes;
-} fbc_pixels_band;
-
-FBC_INLINE fbc_pixels_band fbc_pixels_of_band(const fbc_conv_args *args, const fbc_plane_band *band, uint8_t *planes) {
-    const uint32_t width = args->input_width;
-    const fbc_pixels_band pixels = {(const uint8_t *)args->input + band->first * width * args->input_channels,
-                                    band->read * width, planes};
-    return pixels;
-}
-
-FBC_INLINE void fbc_fill_group(const fbc_conv_args *args, const fbc_pixels_plan *plan, const fbc_pixels_band *band,
-                               uint32_t group) {
-    fbc_transpose_pixels(band->input + FBC_DEPTHWISE_CHANNELS * group, args->input_channels, band->pixels, band->planes,
-                         plan->plane_bytes);
-}
-
 static __attribute__((noinline)) void fbc_depthwise_pixels_1(const fbc_conv_args *args) {
     const fbc_pixels_plan plan = fbc_make_pixels_plan(args, &band_costs[0]);
     const uint32_t cores = fbc_core_count(), height = args->output_height;
-    uint8_t *planes = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes + 4;
+    uint8_t *planes = fbc_planes_of_core(args, &plan);
     uint32_t widened[FBC_FILTER_ROWS];
     fbc_channel_room_1 room;
     fbc_channel_run_1 *run = fbc_place_run_1(&room);
@@ -45,12 +26,12 @@ static __attribute__((noinline)) void fbc_depthwise_pixels_1(const fbc_conv_args
     for (uint32_t row = 0; row < height; row += plan.band_rows, group -= plan.groups) {
         const uint32_t left = height - row, rows = left < plan.band_rows ? left : plan.band_rows;
         const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
-        const fbc_pixels_band pixels = fbc_pixels_of_band(args, &band, planes);
+        const fbc_pixels_band pixels = fbc_pixels_of_band(args, &plan, &band, planes);
         uint8_t *output = fbc_output_row_1(args, row);
         fbc_begin_band_1(args, &band, plan.plane_bytes, run);
         for (; group < plan.groups; group += cores) {
             const uint32_t *filters = fbc_filters_of_group(args, group, widened);
-            fbc_fill_group(args, &plan, &pixels, group);
+            fbc_transpose_group(&pixels, group, 8u);
             run->end = filters + FBC_FILTER_ROWS;
             fbc_compute_band_1(args, FBC_DEPTHWISE_CHANNELS * group, planes, output, filters, run);
         }
@@ -76,7 +57,7 @@ static __attribute__((noinline)) void fbc_depthwise_pixels_2(const fbc_conv_args
     const fbc_pixels_plan plan = fbc_make_pixels_plan(args, &band_costs[1]);
     const uint32_t cores = fbc_core_count(), height = args->output_height;
     const uint32_t both = args->input_width & 1u, strips = (args->output_width + 1u) >> 1;
-    uint8_t *planes = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes + 4;
+    uint8_t *planes = fbc_planes_of_core(args, &plan);
     uint32_t widened[FBC_FILTER_ROWS];
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
@@ -88,7 +69,7 @@ static __attribute__((noinline)) void fbc_depthwise_pixels_2(const fbc_conv_args
     for (uint32_t row = 0; row < height; row += plan.band_rows, group -= plan.groups) {
         const uint32_t left = height - row, rows = left < plan.band_rows ? left : plan.band_rows;
         const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
-        const fbc_pixels_band pixels = fbc_pixels_of_band(args, &band, planes);
+        const fbc_pixels_band pixels = fbc_pixels_of_band(args, &plan, &band, planes);
         const fbc_channels_2_function function = fbc_choose_channels_2(args, &band);
         passes[0].run.strips = strips - both;
         passes[1].run.strips = 1;
@@ -99,7 +80,7 @@ static __attribute__((noinline)) void fbc_depthwise_pixels_2(const fbc_conv_args
         for (; group < plan.groups; group += cores) {
             const uint32_t channel = FBC_DEPTHWISE_CHANNELS * group;
             const uint32_t *filters = fbc_filters_of_group(args, group, widened);
-            fbc_fill_group(args, &plan, &pixels, group);
+            fbc_transpose_group(&pixels, group, 8u);
             for (fbc_pixels_pass *pass = passes; pass <= passes + both; pass++) {
                 fbc_channel_run_2 *run = &pass->run;
                 run->filters = filters;

@@ -130,7 +130,8 @@ def clips_to_all_bytes(layer: Layer) -> bool:
     return (given.low, given.high) == (0, 255)
 
 
-def _shifts_by_an_immediate(layer: Layer) -> bool:
+def shifts_by_an_immediate(layer: Layer) -> bool:
+    """Outputs are clipped to all unsigned numbers and shifted as narrow planes are; sums are not clamped."""
     given = weighted(layer).requantization
     bounds = (given.low, given.high) == (0, (1 << layer.output.bits) - 1)
     return bounds and given.shift == PLANE_SHIFT and given.clamp is None
@@ -175,7 +176,7 @@ CHANNELS_8 = InPlaceKernel(
     narrow=75,
     taps=26,
 )
-_PAIRS_4 = dataclasses.replace(
+PAIRS_4 = dataclasses.replace(
     CHANNELS_8,
     function="fbc_depthwise_pairs_4",
     source="kernels/fbc_depthwise_pairs_4.c",
@@ -200,7 +201,7 @@ _PAIRS_4 = dataclasses.replace(
     taps=0.0,
 )
 _PAIRS_2 = dataclasses.replace(
-    _PAIRS_4,
+    PAIRS_4,
     function="fbc_depthwise_pairs_2",
     source="kernels/fbc_depthwise_pairs_2.c",
     activation_widths=(2,),
@@ -221,7 +222,7 @@ _PAIRS_2 = dataclasses.replace(
 
 CANDIDATES = (
     Candidate(CHANNELS_8, SIMD, (*_IN_PLACE, clips_to_all_bytes)),
-    Candidate(_PAIRS_4, ("xpulpnn",), (*_IN_PLACE, _shifts_by_an_immediate)),
-    Candidate(_PAIRS_2, ("xpulpnn",), (*_IN_PLACE, _shifts_by_an_immediate, _rises)),
+    Candidate(PAIRS_4, ("xpulpnn",), (*_IN_PLACE, shifts_by_an_immediate)),
+    Candidate(_PAIRS_2, ("xpulpnn",), (*_IN_PLACE, shifts_by_an_immediate, _rises)),
 )
 """In order of preference."""

@@ -8,9 +8,11 @@ from fbcompile.lowering.kernels.candidate import SIMD, Candidate
 from fbcompile.lowering.kernels.depthwise import BandCosts
 from fbcompile.lowering.kernels.depthwise_in_place import (
     CHANNELS_8,
+    PAIRS_4,
     PREDICATES,
     InPlaceKernel,
     clips_to_all_bytes,
+    shifts_by_an_immediate,
 )
 from fbcompile.lowering.kernels.model import Cost, Tile, weighted
 from fbcompile.lowering.network import Layer
@@ -42,10 +44,10 @@ class PixelBands:
     at_once: bool
 
     @classmethod
-    def of(cls, tile: Tile, costs: BandCosts, stride: int, cores: int) -> PixelBands:
+    def of(cls, layer: Layer, tile: Tile, costs: BandCosts, cores: int) -> PixelBands:
         """The cut of a tile."""
-        height, groups = tile.output_height, tile.output_channels // 4
-        most_input_rows = _PLANES_BYTES // (4 * tile.input_width)
+        stride, height, groups = layer.shape.stride_width, tile.output_height, tile.output_channels // 4
+        most_input_rows = _PLANES_BYTES // _row_bytes(tile.input_width, layer)
         spare_rows = most_input_rows - _ROWS_OF_WINDOW
         most_rows = 1 if spare_rows < 0 else spare_rows // stride + 1
         fewest = -(-height // most_rows)
@@ -69,25 +71,30 @@ class PixelKernel(InPlaceKernel):
 
     def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
         """Planes of each core, and a word beside each."""
-        plane_bytes = (self._cut(layer, tile, cores).pixels + 3) // 4 * 4 + 4
-        return cores * (4 * plane_bytes + 4)
+        plane_bytes = self._cut(layer, tile, cores).pixels * layer.inputs[0].bits // 8
+        return cores * (4 * ((plane_bytes + 3) // 4 * 4 + 4) + 4)
 
     def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
         """Units of the slowest core."""
         cut, stride = self._cut(layer, tile, cores), layer.shape.stride_width - 1
-        work = self.pixel * cut.pixels + 4 * self.strips_cycles(weighted(layer), cut.rows)
+        at_once = 4 // self.channels_at_once[stride]
+        work = self.pixel * cut.pixels + at_once * self.strips_cycles(weighted(layer), cut.rows)
         work += self.second_pass * (stride == 1 and tile.input_width % 2)
         call = self.call[stride] + self.banded[stride] * (not cut.at_once)
         return call + -(-cut.groups * cut.bands // cores) * work
 
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> PixelBands:
-        stride = layer.shape.stride_width
-        return PixelBands.of(tile, self.band_costs[stride - 1], stride, cores)
+        return PixelBands.of(layer, tile, self.band_costs[layer.shape.stride_width - 1], cores)
+
+
+def _row_bytes(width: int, layer: Layer) -> int:
+    """Of a row of four planes."""
+    return 4 * width * layer.inputs[0].bits // 8
 
 
 def _window_fits_planes(layer: Layer) -> bool:
     """The rows of a window do not make the planes larger than those of bands; tiles have whole rows."""
-    return 4 * layer.inputs[0].width * _ROWS_OF_WINDOW <= _PLANES_BYTES
+    return _row_bytes(layer.inputs[0].width, layer) * _ROWS_OF_WINDOW <= _PLANES_BYTES
 
 
 _PIXELS_8 = PixelKernel(
@@ -119,5 +126,43 @@ _PIXELS_8 = PixelKernel(
     second_pass=275,
 )
 
-CANDIDATES = (Candidate(_PIXELS_8, SIMD, (*PREDICATES, clips_to_all_bytes, _window_fits_planes)),)
+_PIXELS_4 = dataclasses.replace(
+    _PIXELS_8,
+    function="fbc_depthwise_pixels_4",
+    source="kernels/fbc_depthwise_pixels_4.c",
+    weight_layout=PAIRS_4.weight_layout,
+    activation_widths=(4,),
+    weight_widths=(4,),
+    output_widths=(4,),
+    channels_at_once=PAIRS_4.channels_at_once,
+    band_costs=(BandCosts(kernel=_ROWS_OF_WINDOW, pixel=37, column=22, unit=430),) * 2,
+    call=(800, 0),
+    banded=(1260, 0),
+    unit=(200, 0),
+    phase=PAIRS_4.phase,
+    strip=PAIRS_4.strip,
+    output=PAIRS_4.output,
+    clamped=0.0,
+    taps=0.0,
+    pixel=4.5,
+)
+
+
+def _stride_is_1(layer: Layer) -> bool:
+    return layer.shape.stride_width == 1
+
+
+def _has_two_rows(layer: Layer) -> bool:
+    """Every band reads eight pixels, a word of each plane."""
+    return layer.inputs[0].height >= 2
+
+
+CANDIDATES = (
+    Candidate(_PIXELS_8, SIMD, (*PREDICATES, clips_to_all_bytes, _window_fits_planes)),
+    Candidate(
+        _PIXELS_4,
+        ("xpulpnn",),
+        (*PREDICATES, shifts_by_an_immediate, _stride_is_1, _has_two_rows, _window_fits_planes),
+    ),
+)
 """In order of preference."""
