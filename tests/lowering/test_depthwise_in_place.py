@@ -112,6 +112,27 @@ def test_pixels_are_transposed_where_planes_without_borders_do(lowering, options
 
 
 @pytest.mark.parametrize(
+    ("options", "function"),
+    [
+        ({}, "fbc_depthwise_pixels_4"),
+        ({"size": (2, 4)}, "fbc_depthwise_pixels_4"),
+        ({"size": (5, 512)}, "fbc_depthwise_pixels_4"),
+        ({"size": (5, 514)}, "fbc_depthwise_3x3_to_4"),
+        ({"size": (1, 4)}, "fbc_depthwise_3x3_to_4"),
+        ({"size": (6, 7)}, "fbc_depthwise_3x3_to_4"),
+        ({"stride": (2, 2), "pads": (0, 0, 1, 1)}, "fbc_depthwise_3x3_to_4"),
+    ],
+)
+def test_pixels_of_4_bits_are_transposed_with_narrow_dot_products(lowering, options, function):
+    layer = for_planes(depthwise(lowering, 4, channel_first=False, **options))
+    assert choose_kernel(layer, lowering.target(isa="xpulpnn")).function == function
+    assert choose_kernel(layer, lowering.target(isa="xpulpv2")).function == "fbc_depthwise_3x3_to_4"
+    kernel, tile = choose_kernel(layer, lowering.target(isa="xpulpnn")), Tile(4, 10, 64, 4, 10, 64)
+    if function == "fbc_depthwise_pixels_4":
+        assert kernel.scratch_bytes(layer, tile, 8) == 8 * (4 * (20 + 4) + 4)
+
+
+@pytest.mark.parametrize(
     ("tile", "stride", "pixels"),
     [
         (Tile(6, 8, 64, 6, 8, 64), 1, 48),

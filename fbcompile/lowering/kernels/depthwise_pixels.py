@@ -136,15 +136,15 @@ _PIXELS_4 = dataclasses.replace(
     output_widths=(4,),
     channels_at_once=PAIRS_4.channels_at_once,
     band_costs=(BandCosts(kernel=_ROWS_OF_WINDOW, pixel=37, column=22, unit=430),) * 2,
-    call=(800, 0),
-    banded=(1260, 0),
-    unit=(200, 0),
+    call=(1020, 0),
+    banded=(790, 0),
+    unit=(186, 0),
     phase=PAIRS_4.phase,
     strip=PAIRS_4.strip,
-    output=PAIRS_4.output,
+    output=(6.98, 0),
     clamped=0.0,
     taps=0.0,
-    pixel=4.5,
+    pixel=4.4,
 )
 
 
