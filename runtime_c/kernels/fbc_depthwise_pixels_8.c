@@ -14,11 +14,10 @@
 static const fbc_band_costs band_costs[2] = {{.kernel = 3, .pixel = 37, .column = 38, .unit = 300},
                                              {.kernel = 3, .pixel = 64, .column = 20, .unit = 300}};
 
-static __attribute__((noinline)) void fbc_depthwise_pixels_1(const fbc_conv_args *args) {
+static __attribute__((noinline)) void fbc_depthwise_pixels_1(const fbc_conv_args *args, uint32_t *widened) {
     const fbc_pixels_plan plan = fbc_make_pixels_plan(args, &band_costs[0]);
     const uint32_t cores = fbc_core_count(), height = args->output_height;
     uint8_t *planes = fbc_planes_of_core(args, &plan);
-    uint32_t widened[FBC_FILTER_ROWS];
     fbc_channel_room_1 room;
     fbc_channel_run_1 *run = fbc_place_run_1(&room);
     run->turn = 0;
@@ -53,12 +52,11 @@ FBC_INLINE void fbc_begin_pixels_pass(const fbc_conv_args *args, const fbc_pixel
     pass->output = pass->run.output;
 }
 
-static __attribute__((noinline)) void fbc_depthwise_pixels_2(const fbc_conv_args *args) {
+static __attribute__((noinline)) void fbc_depthwise_pixels_2(const fbc_conv_args *args, uint32_t *widened) {
     const fbc_pixels_plan plan = fbc_make_pixels_plan(args, &band_costs[1]);
     const uint32_t cores = fbc_core_count(), height = args->output_height;
     const uint32_t both = args->input_width & 1u, strips = (args->output_width + 1u) >> 1;
     uint8_t *planes = fbc_planes_of_core(args, &plan);
-    uint32_t widened[FBC_FILTER_ROWS];
     /* The cores' stacks lie in the same banks, but all of them read this all the time. */
     struct {
         fbc_pixels_pass first[2];
@@ -97,10 +95,11 @@ static __attribute__((noinline)) void fbc_depthwise_pixels_2(const fbc_conv_args
 
 void fbc_depthwise_pixels_8(void *arguments) {
     const fbc_conv_args *args = arguments;
+    uint32_t widened[FBC_FILTER_ROWS]; /* of a group */
     if (args->stride_height == 1u) {
-        fbc_depthwise_pixels_1(args);
+        fbc_depthwise_pixels_1(args, widened);
     } else {
-        fbc_depthwise_pixels_2(args);
+        fbc_depthwise_pixels_2(args, widened);
     }
 }
 
