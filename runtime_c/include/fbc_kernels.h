@@ -219,6 +219,13 @@ void fbc_depthwise_channels_8(void *args); /* fbc_conv_args */
 void fbc_depthwise_pairs_4(void *args);
 void fbc_depthwise_pairs_2(void *args);
 
+/* Depthwise 3x3 as fbc_depthwise_channels_8, and with stride 1 as fbc_depthwise_pairs_4 (two rows at least), but of HWC
+ * activations. scratch: at least *_scratch_bytes(args), the planes of a band of four channels per core. */
+void fbc_depthwise_pixels_8(void *args); /* fbc_conv_args */
+void fbc_depthwise_pixels_4(void *args);
+uint32_t fbc_depthwise_pixels_8_scratch_bytes(const fbc_conv_args *args);
+uint32_t fbc_depthwise_pixels_4_scratch_bytes(const fbc_conv_args *args);
+
 /* Depthwise 5x5: as fbc_depthwise_3x3_to_*, but weights "depthwise", padding below 5, outputs of 8, 4 or 2 bits,
  * less one. */
 void fbc_depthwise_5x5(void *args); /* fbc_conv_args */

@@ -91,7 +91,7 @@ def two_dense(lowering):
         (output_in_the_middle, 1, "it is the network's output"),
         (read_twice, 1, "several layers read it"),
         (lambda lowering: after_convolution(lowering, bits=4), 1, "fbc_depthwise_3x3_to_8 reads HWC"),
-        (two_depthwise, 1, "fbc_depthwise_3x3_to_8 writes HWC"),
+        (two_depthwise, 1, "fbc_depthwise_pixels_8 writes HWC"),
         (two_dense, 1, "fbc_conv_macload_8 reads HWC"),
     ],
 )

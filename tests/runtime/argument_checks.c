@@ -191,6 +191,12 @@ static void check_convolutions(void) {
     CONV((kernel.in_place = 1, kernel.input_channel_first = 1, args.input_channel_first = 1, args.stride_height = 1,
           args.pad_left = 1, args.output_height = 5, args.output_width = 6, kernel.pad_right = 1),
          FBC_RULE_KEPT);
+    CONV((kernel.in_place = 1, args.stride_height = 1, args.pad_left = 1, args.output_height = 5, args.output_width = 6,
+          kernel.pad_right = 1),
+         FBC_RULE_KEPT);
+    CONV((kernel.in_place = 1, kernel.input_channel_first = 1, args.stride_height = 1, args.pad_left = 1,
+          args.output_height = 5, args.output_width = 6, kernel.pad_right = 1),
+         FBC_RULE_LAYOUT);
     CONV(args.output_channels = 9, FBC_RULE_CHANNELS);
     CONV(args.output_channels = 12, FBC_RULE_CHANNELS);
     CONV(args.output_channels = 10, FBC_RULE_KEPT);

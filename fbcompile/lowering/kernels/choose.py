@@ -15,7 +15,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from fbcompile.errors import UnsupportedModelError
-from fbcompile.lowering.kernels import blocked, depthwise, depthwise_in_place, elementwise, linear
+from fbcompile.lowering.kernels import (
+    blocked,
+    depthwise,
+    depthwise_in_place,
+    depthwise_pixels,
+    elementwise,
+    linear,
+)
 from fbcompile.lowering.kernels.candidate import Candidate
 from fbcompile.lowering.kernels.model import OUTPUT_WIDTHS, WIDTHS, Kernel
 from fbcompile.lowering.network import Layer, WeightedLayer
@@ -23,7 +30,12 @@ from fbcompile.targets.target import Target
 
 CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     "conv": (*linear.ONE_PIXEL, *blocked.CANDIDATES),
-    "depthwise": (*depthwise_in_place.CANDIDATES, *depthwise.CANDIDATES, *blocked.CANDIDATES),
+    "depthwise": (
+        *depthwise_in_place.CANDIDATES,
+        *depthwise_pixels.CANDIDATES,
+        *depthwise.CANDIDATES,
+        *blocked.CANDIDATES,
+    ),
     "linear": linear.CANDIDATES,
     "add": elementwise.ADD,
     "max_pool": elementwise.MAX_POOL,

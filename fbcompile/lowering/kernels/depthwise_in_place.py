@@ -56,7 +56,7 @@ class StripCosts:
     taps: float = 0.0
 
     def unit_cycles(self, layer: WeightedLayer, rows: int, beside: float) -> float:
-        """Of the channels of a strip, in a band of so many output rows, of which ``beside`` are no padding."""
+        """Of the channels of a strip, in a band of so many rows; ``beside`` of those around it are no padding."""
         strips, passes, narrower = strips_of_row(layer), passes_of(layer), is_narrower(layer)
         output = self.output + self.clamped * (layer.requantization.clamp is not None)
         strip = self.strip + self.beside * beside + 2 * self.at_once * rows * output
@@ -73,11 +73,11 @@ class InPlaceKernel(Kernel):
 
     Attributes:
         channels_of_unit: A unit is a band of output rows of so many channels, for one core at a time.
-        costs: By stride, 1 and 2.
+        costs: By stride, from 1 on.
     """
 
     channels_of_unit: int
-    costs: tuple[StripCosts, StripCosts]
+    costs: tuple[StripCosts, ...]
 
     def form(self, layer: Layer) -> RequantizationForm:
         """It multiplies in place, or compares."""
@@ -128,14 +128,14 @@ def columns_behind(layer: Layer) -> int:
 
 
 def fits_in_place(layer: Layer) -> bool:
-    """Rows are whole bytes, with a column of padding at most on each side and one at all; so are columns.
+    """Planes without borders do: rows are whole bytes, and there is little padding.
 
+    A column of it at most on each side and one at all (stride 2: or more); so are columns.
     The C side is ``common/fbc_in_place.h``.
     """
     shape, source, behind = layer.shape, layer.inputs[0], columns_behind(layer)
     return (
-        source.channel_first
-        and source.width >= 4
+        source.width >= 4
         and source.width * source.bits % 8 == 0
         and max(shape.pad_top, shape.pad_bottom, shape.pad_left) <= 1
         and behind in (0, 1)
@@ -143,12 +143,14 @@ def fits_in_place(layer: Layer) -> bool:
     )
 
 
-def _clips_to_all_bytes(layer: Layer) -> bool:
+def clips_to_all_bytes(layer: Layer) -> bool:
+    """Outputs are clipped to all unsigned bytes."""
     given = weighted(layer).requantization
     return (given.low, given.high) == (0, 255)
 
 
-def _shifts_by_an_immediate(layer: Layer) -> bool:
+def shifts_by_an_immediate(layer: Layer) -> bool:
+    """Outputs are clipped to all unsigned numbers and shifted as narrow planes are; sums are not clamped."""
     given = weighted(layer).requantization
     bounds = (given.low, given.high) == (0, (1 << layer.output.bits) - 1)
     return bounds and given.shift == PLANE_SHIFT and given.clamp is None
@@ -158,12 +160,19 @@ def _rises(layer: Layer) -> bool:
     return not np.any(weighted(layer).requantization.multiplier < 0)
 
 
-_PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
+def _channel_first(layer: Layer) -> bool:
+    return layer.inputs[0].channel_first
+
+
+PREDICATES = (is_depthwise, kernel_is_3x3, stride_1_or_2, channels_in_fours, fits_in_place)
+"""Of all layers that these kernels compute, whatever the input's layout."""
+
+_IN_PLACE = (*PREDICATES, _channel_first)
 
 
 _CHANNEL_BANDS = BandCosts(kernel=3, pixel=8, column=7, unit=100)
 
-_CHANNELS_8 = InPlaceKernel(
+CHANNELS_8 = InPlaceKernel(
     "fbc_depthwise_channels_8",
     "fbc_conv_args",
     "filter_rows",
@@ -204,8 +213,8 @@ _CHANNELS_8 = InPlaceKernel(
         ),
     ),
 )
-_PAIRS_4 = dataclasses.replace(
-    _CHANNELS_8,
+PAIRS_4 = dataclasses.replace(
+    CHANNELS_8,
     function="fbc_depthwise_pairs_4",
     source="kernels/fbc_depthwise_pairs_4.c",
     weight_layout="plane_rows",
@@ -235,7 +244,7 @@ _PAIRS_4 = dataclasses.replace(
     ),
 )
 _PAIRS_2 = dataclasses.replace(
-    _PAIRS_4,
+    PAIRS_4,
     function="fbc_depthwise_pairs_2",
     source="kernels/fbc_depthwise_pairs_2.c",
     activation_widths=(2,),
@@ -264,8 +273,8 @@ _PAIRS_2 = dataclasses.replace(
 )
 
 CANDIDATES = (
-    Candidate(_CHANNELS_8, SIMD, (*_PREDICATES, _clips_to_all_bytes)),
-    Candidate(_PAIRS_4, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate)),
-    Candidate(_PAIRS_2, ("xpulpnn",), (*_PREDICATES, _shifts_by_an_immediate, _rises)),
+    Candidate(CHANNELS_8, SIMD, (*_IN_PLACE, clips_to_all_bytes)),
+    Candidate(PAIRS_4, ("xpulpnn",), (*_IN_PLACE, shifts_by_an_immediate)),
+    Candidate(_PAIRS_2, ("xpulpnn",), (*_IN_PLACE, shifts_by_an_immediate, _rises)),
 )
 """In order of preference."""

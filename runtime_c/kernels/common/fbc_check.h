@@ -30,7 +30,7 @@ typedef struct {
     uint8_t form;                 /* how it does that: fbc_requantization_form */
     uint8_t input_channel_first;  /* it takes such a tile */
     uint8_t output_channel_first; /* it writes such a tile */
-    uint8_t in_place;             /* fbc_fits_in_place must hold */
+    uint8_t in_place;             /* fbc_fits_in_place must hold, and the tile has the only layout that it takes */
     uint8_t depthwise;            /* it reads the input channel of the output channel's number */
     uint16_t channel_block;       /* output channels of a tile are a multiple, but for the last tile's */
     uint32_t layer_channels;      /* output channels of the layer */
@@ -148,6 +148,7 @@ static inline fbc_rule fbc_check_conv_args(const fbc_conv_args *args, const fbc_
                           limits->pad_right),
         fbc_check_channels(args->output_channels, limits),
         limits->in_place && !fbc_fits_in_place(args) ? FBC_RULE_GEOMETRY : FBC_RULE_KEPT,
+        limits->in_place && limits->input_channel_first != in_first ? FBC_RULE_LAYOUT : FBC_RULE_KEPT,
         unpaired ? FBC_RULE_CHANNELS : FBC_RULE_KEPT,
         in_first > limits->input_channel_first || out_first > limits->output_channel_first ? FBC_RULE_LAYOUT
                                                                                            : FBC_RULE_KEPT,

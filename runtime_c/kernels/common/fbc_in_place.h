@@ -1,5 +1,5 @@
 /* Copyright: The fbcompile authors. SPDX-License-Identifier: Apache-2.0 */
-/* Which tiles the 3x3 depthwise convolutions that read planes in place can compute. */
+/* Which tiles the 3x3 depthwise convolutions of planes without borders can compute. */
 #ifndef FBC_IN_PLACE_H
 #define FBC_IN_PLACE_H
 
@@ -19,9 +19,9 @@ FBC_INLINE uint32_t fbc_fits_in_place(const fbc_conv_args *args) {
     const int32_t below =
         fbc_window_behind(args->output_height, args->stride_height, args->pad_top, args->input_height);
     const uint32_t columns = left <= 1u && right >= 0 && right <= 1 && left + (uint32_t)right + stride >= 3u;
-    return args->input_channel_first && args->kernel_height == 3u && args->kernel_width == 3u && stride <= 2u &&
-           args->stride_height == stride && args->input_width >= 4u &&
-           (args->input_width * args->activation_bits & 7u) == 0u && columns && args->pad_top <= 1u && below <= 1;
+    return args->kernel_height == 3u && args->kernel_width == 3u && stride <= 2u && args->stride_height == stride &&
+           args->input_width >= 4u && (args->input_width * args->activation_bits & 7u) == 0u && columns &&
+           args->pad_top <= 1u && below <= 1;
 }
 
 #endif

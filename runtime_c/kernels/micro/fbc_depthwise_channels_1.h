@@ -19,7 +19,6 @@
 
 #include "common/fbc_requantize.h"
 #include "micro/fbc_depthwise_in_place.h"
-#include "micro/fbc_widen_filter_rows.h"
 #include "micro/fbc_xpulp.h"
 
 /* A band of output rows. The assembler knows the offsets of the members. */
@@ -47,6 +46,17 @@ typedef struct {
     uint32_t rows;
     uint32_t above; /* the first window's first row is above the plane */
 } fbc_channel_run_1;
+
+/* The cores' stacks lie in the same banks, but all of them read a run all the time: each has it at a place of its own.
+ */
+typedef struct {
+    fbc_channel_run_1 first;
+    uint32_t more[14];
+} fbc_channel_room_1;
+
+FBC_INLINE fbc_channel_run_1 *fbc_place_run_1(fbc_channel_room_1 *room) {
+    return (fbc_channel_run_1 *)(void *)((uint8_t *)room + 8u * (fbc_core_id() & 7u));
+}
 
 /* The steps of the row loop. */
 enum { FBC_CHANNEL_1_STEPS = 3 };
@@ -270,8 +280,9 @@ FBC_INLINE void fbc_channels_1_in_c(const fbc_channel_run_1 *run, const fbc_scal
     scales -= run->turn;
     addends -= run->turn;
     output -= run->turn;
-    input -= run->turn * args->input_height * width;
-    for (; filters < run->end; filters += 3, scales++, addends++, output++, input += args->input_height * width) {
+    const uint32_t plane_bytes = run->channel_input - run->strip_input + width;
+    input -= run->turn * plane_bytes;
+    for (; filters < run->end; filters += 3, scales++, addends++, output++, input += plane_bytes) {
         const uint8_t *middle = input + (1u - run->above) * width;
         uint8_t *pixel = output - args->output_channels; /* the first one of the strips inside is the second one */
         for (uint32_t row = 0; row < run->rows; row++, middle += width) {
@@ -305,7 +316,9 @@ FBC_INLINE fbc_row_loop_1 fbc_enter_rows_1(uint32_t rows) {
     return loop;
 }
 
-FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, uint32_t row, uint32_t rows, fbc_channel_run_1 *run) {
+/* What does not depend on the channels, planes of which lie `plane_bytes` apart: `rows` output rows from `row` on. */
+FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, uint32_t row, uint32_t rows, uint32_t plane_bytes,
+                                 fbc_channel_run_1 *run) {
     const uint32_t height = args->input_height, width = args->input_width, pixel_bytes = args->output_channels;
     const uint32_t row_bytes = width * pixel_bytes, row_rest = row_bytes - pixel_bytes, odd = width & 1u;
     const uint32_t above = row == 0u ? args->pad_top : 0u, below = row + rows + 2u - args->pad_top > height;
@@ -332,54 +345,24 @@ FBC_INLINE void fbc_begin_band_1(const fbc_conv_args *args, uint32_t row, uint32
     run->strip_output = pixel_bytes - (rows - 1u) * row_bytes;
     run->edge_input = 0u - width - odd;
     run->edge_output = 0u - row_rest - (odd ? pixel_bytes : 0u);
-    run->channel_input = (height - 1u) * width + run->strip_input;
+    run->channel_input = plane_bytes - width + run->strip_input;
     run->channel_output = run->strip_output - row_rest + 1u;
 }
 
-/* The filters of `count` channels from `channel` on. Narrow weights are widened; if there are more than that fills,
- * `count` becomes less. */
-enum { FBC_WIDENED_GROUPS_1 = 4 };
-
-FBC_INLINE const uint32_t *fbc_filters_1(const fbc_conv_args *args, uint32_t channel, uint32_t *count,
-                                         uint32_t *widened) {
-    const uint32_t bits = args->weight_bits, inside = channel & 3u, most = 4u * FBC_WIDENED_GROUPS_1 - inside;
-    if (FBC_USUALLY(bits == 8u)) {
-        return (const uint32_t *)args->weights + 3u * channel;
-    }
-    *count = *count < most ? *count : most;
-    fbc_widen_filters((const uint32_t *)args->weights + 3u * (channel - inside) * bits / 8u, bits,
-                      (inside + *count + 3u) >> 2, widened);
-    return widened + 3u * inside;
+/* The first of the strips inside at the output row `row`, first channel. */
+FBC_INLINE uint8_t *fbc_output_row_1(const fbc_conv_args *args, uint32_t row) {
+    return (uint8_t *)args->output + (row * args->input_width + 1u) * args->output_channels;
 }
 
-/* Outputs of so many channels lie in so many banks of L1 that each core can begin in one of its own. */
-enum { FBC_CHANNEL_1_TURNED = 16 };
-
-/* `count` channels from `channel` on, a band of `rows` output rows from `row` on. */
-static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *args, uint32_t channel, uint32_t count,
-                                                         const uint32_t *filters, uint32_t row, uint32_t rows) {
-    const uint32_t width = args->input_width, pixel_bytes = args->output_channels;
+/* The channels of a run, from `channel` on; `input` is the first row that the band reads of that one, `output` its
+ * first row of outputs. */
+FBC_INLINE void fbc_compute_band_1(const fbc_conv_args *args, uint32_t channel, const uint8_t *input, uint8_t *output,
+                                   const uint32_t *filters, fbc_channel_run_1 *run) {
     const uint32_t is_signed = args->activation_signed, clamped = args->requantization.clamped;
-    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
-    struct {
-        fbc_channel_run_1 first;
-        uint32_t more[14];
-    } room;
-    fbc_channel_run_1 *run = (fbc_channel_run_1 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_begin_band_1(args, row, rows, run);
-    const uint32_t turn = count >= FBC_CHANNEL_1_TURNED ? (fbc_core_id() & 7u) * count >> 3 : 0u;
-    run->turn = turn;
-    run->channels = count;
-    run->planes_bytes = count * args->input_height * width;
-    run->end = filters + 3u * count;
-    filters += 3u * turn;
-    channel += turn;
     FBC_CHANNEL_1_REGISTER(a0, fbc_channel_run_1 *, run);
     FBC_CHANNEL_1_REGISTER(a1, const fbc_scale *, args->requantization.scale + channel);
-    const uint32_t first = row - args->pad_top + run->above; /* row of the input */
-    FBC_CHANNEL_1_REGISTER(a2, const uint8_t *,
-                           (const uint8_t *)args->input + (channel * args->input_height + first) * width);
-    FBC_CHANNEL_1_REGISTER(a3, uint8_t *, (uint8_t *)args->output + channel + (row * width + 1u) * pixel_bytes);
+    FBC_CHANNEL_1_REGISTER(a2, const uint8_t *, input);
+    FBC_CHANNEL_1_REGISTER(a3, uint8_t *, output + channel);
     FBC_CHANNEL_1_REGISTER(a4, const uint32_t *, filters);
     FBC_CHANNEL_1_REGISTER(a5, const int32_t *, (const int32_t *)args->requantization.addend + channel);
     FBC_CHANNEL_1_REGISTER(a7, const fbc_conv_args *, args);
@@ -391,29 +374,6 @@ static __attribute__((noinline)) void fbc_run_channels_1(const fbc_conv_args *ar
         FBC_CHANNEL_1_RUN(0, CLAMPED);
     } else {
         FBC_CHANNEL_1_RUN(0, PLAIN);
-    }
-}
-
-static __attribute__((noinline)) void fbc_run_units_1(const fbc_conv_args *args, const fbc_band_costs *costs) {
-    uint32_t widened[FBC_WIDENED_GROUPS_1 * FBC_FILTER_ROWS];
-    fbc_band_units units = fbc_cut_units(args, costs, args->output_channels);
-    while (units.units.begin < units.units.end) {
-        const fbc_unit_run part = fbc_take_units(args, &units);
-        uint32_t count = part.count;
-        const uint32_t *filters = fbc_filters_1(args, part.channel, &count, widened);
-        units.units.begin -= part.count - count;
-        fbc_run_channels_1(args, part.channel, count, filters, part.row, part.band.rows);
-    }
-}
-
-static __attribute__((noinline)) void fbc_depthwise_channels_1(const fbc_conv_args *args, const fbc_band_costs *costs) {
-    const uint32_t channels = args->output_channels;
-    if (FBC_USUALLY(fbc_cores_divide(channels) && args->weight_bits == 8u)) {
-        const fbc_range range = fbc_core_range(channels);
-        fbc_run_channels_1(args, range.begin, range.end - range.begin,
-                           (const uint32_t *)args->weights + 3u * range.begin, 0u, args->output_height);
-    } else {
-        fbc_run_units_1(args, costs);
     }
 }
 

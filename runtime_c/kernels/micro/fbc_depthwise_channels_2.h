@@ -15,7 +15,6 @@
 #define FBC_DEPTHWISE_CHANNELS_2_H
 
 #include "micro/fbc_depthwise_in_place.h"
-#include "micro/fbc_widen_filter_rows.h"
 #include "micro/fbc_xpulp.h"
 
 /* The assembler knows the offsets of members. Steps are backwards if the strips are. */
@@ -259,92 +258,16 @@ typedef void (*fbc_channels_2_function)(fbc_channel_run_2 *run);
     {FBC_CHANNELS_2_BELOW(is_signed, PLAIN), FBC_CHANNELS_2_BELOW(is_signed, CLAMPED)}
 static const fbc_channels_2_function fbc_channels_2_table[2][2][2] = {FBC_CHANNELS_2_KINDS(0), FBC_CHANNELS_2_KINDS(1)};
 
-enum { FBC_BANKS_BYTES_2 = 64 }; /* so far apart lie bytes in the same bank of L1 */
-
-/* The cores go down their strips in step. Where all rows, or every other one, begin in one bank, that could not serve
- * all of them, so they begin at strips of their own. Returns how many strips of its first channel a core leaves for
- * the end. */
-FBC_INLINE uint32_t fbc_turn_2(uint32_t width, uint32_t strips) {
-    return width % (FBC_BANKS_BYTES_2 / 2) == 0u ? (fbc_core_id() & 7u) * strips >> 3 : 0u;
-}
-
-/* The run's channels, but at last the first `turn` strips of the first one. Leaves the run at the channels behind. */
-FBC_INLINE void fbc_compute_turned_2(fbc_channels_2_function function, uint32_t turn, fbc_channel_run_2 *run) {
-    const uint32_t *const filters = run->filters, *const end = run->filters_end;
-    const uint32_t strips = run->strips, edge_taps = run->edge_taps;
-    const fbc_scale *scales = run->scales;
-    const int32_t *addends = run->addends;
-    const uint8_t *input = run->input;
-    uint8_t *output = run->output;
-    run->filters_end = filters + 3;
-    run->strips = strips - turn;
-    run->edge_taps = run->taps;
-    run->input = input + 2 * (int32_t)turn * run->apart;
-    run->output = output + 2 * (int32_t)turn * run->output_apart;
-    function(run);
-    run->strips = strips;
-    run->edge_taps = edge_taps;
-    if (filters + 3 < end) {
-        run->filters = filters + 3;
-        run->filters_end = end;
-        function(run);
-    }
-    const fbc_scale *const next_scales = run->scales;
-    const int32_t *const next_addends = run->addends;
-    const uint8_t *const next_input = run->input;
-    uint8_t *const next_output = run->output;
-    run->filters = filters;
-    run->filters_end = filters + 3;
-    run->strips = turn;
-    run->scales = scales;
-    run->addends = addends;
-    run->input = input;
-    run->output = output;
-    function(run);
-    run->strips = strips;
-    run->scales = next_scales;
-    run->addends = next_addends;
-    run->input = next_input;
-    run->output = next_output;
-}
-
-enum { FBC_WIDENED_GROUPS_2 = 3 };
-
-/* Of narrow weights, or strips in turn. Narrow weights are widened some groups of four channels at once. */
-static __attribute__((noinline)) void fbc_compute_parts_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
-                                                          fbc_channels_2_function function, uint32_t turn,
-                                                          fbc_channel_run_2 *run) {
-    const uint32_t bits = args->weight_bits, end = channel + count;
-    uint32_t widened[FBC_WIDENED_GROUPS_2 * FBC_FILTER_ROWS];
-    while (channel < end) {
-        const uint32_t group = channel & ~3u, most = bits == 8u ? end : group + 4u * FBC_WIDENED_GROUPS_2;
-        const uint32_t next = most < end ? most : end;
-        run->filters = (const uint32_t *)args->weights + 3u * channel;
-        if (bits != 8u) {
-            fbc_widen_filters((const uint32_t *)args->weights + 3u * group * bits / 8u, bits, (next - group + 3u) >> 2,
-                              widened);
-            run->filters = widened + 3u * (channel - group);
-        }
-        run->filters_end = run->filters + 3u * (next - channel);
-        if (turn != 0u) {
-            fbc_compute_turned_2(function, turn, run);
-        } else {
-            function(run);
-        }
-        channel = next;
-    }
-}
-
-/* As many strips as the run says, from the left edge or backwards from the right one, of channels
- * [channel, channel + count) of output rows [row, row + rows). */
-static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *args, uint32_t channel, uint32_t count,
-                                                         uint32_t row, uint32_t rows, uint32_t backwards,
-                                                         fbc_channel_run_2 *run) {
-    const fbc_plane_band band = fbc_band_of_rows(args, row, rows);
+/* As many strips as the run says, from the left edge or backwards from the right one, of a band of output rows from
+ * `row` on: all but the channels, planes of which lie `plane_bytes` apart. `first_row` is what the band reads first of
+ * the first one. */
+FBC_INLINE void fbc_begin_pass_2(const fbc_conv_args *args, const fbc_plane_band *band, uint32_t row,
+                                 const uint8_t *first_row, uint32_t plane_bytes, uint32_t backwards,
+                                 fbc_channel_run_2 *run) {
     const uint32_t left = args->pad_left, row_bytes = args->input_width, columns = args->output_width;
     const int32_t pixel = args->output_channels, output_row = (int32_t)columns * pixel;
     const int32_t direction = 1 - 2 * (int32_t)backwards, apart = 2 * direction, output_apart = direction * pixel;
-    const uint32_t column = backwards * (columns - 1u), looped = rows - band.below;
+    const uint32_t column = backwards * (columns - 1u), rows = band->rows, looped = rows - band->below;
     run->taps = FBC_TAPS_2 << 8u * left | FBC_NO_TAP_2 * left;
     run->edge_taps = run->taps | FBC_NO_TAP_2 << 8u * (left + 2u * backwards);
     run->overlap = columns & ~row_bytes & 1u;
@@ -354,63 +277,20 @@ static __attribute__((noinline)) void fbc_compute_pass_2(const fbc_conv_args *ar
     run->shift = args->requantization.shift;
     run->row_bytes = row_bytes;
     run->rounds = (looped + 1u) >> 1;
-    run->entry = FBC_CHANNEL_2_ENTRY * (3u * band.above + 2u - (looped & 1u) - 2u * (looped == 0u));
-    run->strip_input = 2 * apart - (int32_t)(band.read * row_bytes);
+    run->entry = FBC_CHANNEL_2_ENTRY * (3u * band->above + 2u - (looped & 1u) - 2u * (looped == 0u));
+    run->strip_input = 2 * apart - (int32_t)(band->read * row_bytes);
     run->strip_output = 2 * output_apart - (int32_t)rows * output_row;
     const int32_t outputs = (int32_t)(2u * run->strips - run->overlap);
-    const uint32_t plane_bytes = args->input_height * row_bytes;
     run->channel_input = (int32_t)plane_bytes - outputs * apart;
     run->channel_output = 1 - outputs * output_apart;
     run->rows = rows;
-    run->above = band.above;
-    run->scales = args->requantization.scale + channel;
-    run->addends = (const int32_t *)args->requantization.addend + channel;
-    const uint8_t *const first_row = (const uint8_t *)args->input + channel * plane_bytes + band.first * row_bytes;
+    run->above = band->above;
     run->input = first_row + 2 * (int32_t)(column - left);
-    run->output = (uint8_t *)args->output + row * (uint32_t)output_row + column * (uint32_t)pixel + channel;
-    const uint32_t is_signed = args->activation_signed != 0u, clamped = args->requantization.clamped != 0u;
-    const fbc_channels_2_function function = fbc_channels_2_table[is_signed][clamped][band.below];
-    const uint32_t turn = fbc_turn_2(row_bytes, run->strips);
-    if (args->weight_bits != 8u || turn != 0u) {
-        fbc_compute_parts_2(args, channel, count, function, turn, run);
-        return;
-    }
-    run->filters = (const uint32_t *)args->weights + 3u * channel;
-    run->filters_end = run->filters + 3u * count;
-    function(run);
+    run->output = (uint8_t *)args->output + row * (uint32_t)output_row + column * (uint32_t)pixel;
 }
 
-/* Several bands, or columns of padding on both sides: the strip at the right edge is a second pass. */
-static __attribute__((noinline)) void fbc_compute_bands_2(const fbc_conv_args *args, fbc_band_units units,
-                                                          uint32_t strips, fbc_channel_run_2 *run) {
-    const uint32_t both = args->input_width & 1u, backwards = args->pad_left == 0u;
-    while (units.units.begin < units.units.end) {
-        const fbc_unit_run part = fbc_take_units(args, &units);
-        run->strips = strips - both;
-        fbc_compute_pass_2(args, part.channel, part.count, part.row, part.band.rows, backwards, run);
-        if (both != 0u) {
-            run->strips = 1;
-            fbc_compute_pass_2(args, part.channel, part.count, part.row, part.band.rows, 1u, run);
-        }
-    }
-}
-
-static __attribute__((noinline)) void fbc_depthwise_channels_2(const fbc_conv_args *args, const fbc_band_costs *costs) {
-    /* The cores' stacks lie in the same banks, but all of them read this all the time. */
-    struct {
-        fbc_channel_run_2 first;
-        uint32_t more[14];
-    } room;
-    fbc_channel_run_2 *run = (fbc_channel_run_2 *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    const uint32_t strips = (args->output_width + 1u) >> 1, rows = args->output_height;
-    const fbc_band_units units = fbc_cut_units(args, costs, args->output_channels);
-    const uint32_t channel = units.units.begin, count = units.units.end - channel;
-    if ((args->input_width & 1u) != 0u || units.band_rows != rows) {
-        fbc_compute_bands_2(args, units, strips, run);
-    } else if (count > 0u) {
-        run->strips = strips;
-        fbc_compute_pass_2(args, channel, count, 0u, rows, args->pad_left == 0u, run);
-    }
+FBC_INLINE fbc_channels_2_function fbc_choose_channels_2(const fbc_conv_args *args, const fbc_plane_band *band) {
+    return fbc_channels_2_table[args->activation_signed != 0u][args->requantization.clamped != 0u][band->below];
 }
 
 #endif

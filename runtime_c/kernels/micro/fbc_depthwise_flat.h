@@ -66,32 +66,37 @@ typedef void (*fbc_flat_function)(fbc_flat_run *run, uint32_t count);
     "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", \
         "s11", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "memory"
 
-/* What does not depend on channels and bands. */
-FBC_INLINE void fbc_prepare_flat_run(const fbc_conv_args *args, uint32_t bits, fbc_flat_run *run) {
+/* What does not depend on channels and bands; planes lie `plane_bytes` apart. */
+FBC_INLINE void fbc_prepare_flat_run(const fbc_conv_args *args, uint32_t bits, uint32_t plane_bytes,
+                                     fbc_flat_run *run) {
     const uint32_t width = args->input_width, row_bytes = width * bits >> 3, channels = 8u / bits;
-    run->plane_bytes = args->input_height * row_bytes;
+    run->plane_bytes = plane_bytes;
     run->next_row = row_bytes - (channels - 1u) * run->plane_bytes;
     run->pixel_bytes = args->output_channels * bits >> 3;
     run->row_rest = (width - 1u) * run->pixel_bytes;
     run->strips = bits == 4u ? (width >> 1) - 1u : width >> 2;
 }
 
-FBC_INLINE void fbc_begin_flat_band(const fbc_conv_args *args, uint32_t bits, const fbc_unit_run *part,
+/* What does not depend on channels. */
+FBC_INLINE void fbc_begin_flat_band(const fbc_conv_args *args, uint32_t bits, const fbc_plane_band *band,
                                     fbc_flat_run *run) {
-    const fbc_plane_band *band = &part->band;
     const uint32_t row_bytes = args->input_width * bits >> 3, output_row_bytes = run->row_rest + run->pixel_bytes;
-    const uint32_t channel = 4u * part->channel;
     run->first_rows = 2u - band->above;
     run->above = band->above;
     run->rows = band->rows - band->below;
     run->below = band->below;
     run->input_next = 1u - band->read * row_bytes;
     run->output_next = (8u / bits) * run->pixel_bytes - band->rows * output_row_bytes;
+}
+
+/* From `channel` on; `plane` is what the band reads first of that one, `row` its first row of outputs. */
+FBC_INLINE void fbc_point_flat_run(const fbc_conv_args *args, uint32_t bits, uint32_t channel, uint32_t row,
+                                   const uint8_t *plane, fbc_flat_run *run) {
     run->filters = (const uint8_t *)args->weights + 3u * channel * bits / 2u;
     run->scales = args->requantization.scale + channel;
     run->addends = (const int32_t *)args->requantization.addend + channel;
-    run->plane = (const uint8_t *)args->input + band->first * row_bytes + channel * run->plane_bytes;
-    run->output = (uint8_t *)args->output + part->row * output_row_bytes + (channel * bits >> 3);
+    run->plane = plane;
+    run->output = (uint8_t *)args->output + row * (run->row_rest + run->pixel_bytes) + (channel * bits >> 3);
 }
 
 /* To the next channels. */
@@ -112,10 +117,14 @@ FBC_INLINE void fbc_depthwise_flat(const fbc_conv_args *args, uint32_t bits, con
         uint32_t more[14];
     } room;
     fbc_flat_run *run = (fbc_flat_run *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
-    fbc_prepare_flat_run(args, bits, run);
+    const uint32_t row_bytes = args->input_width * bits >> 3, plane_bytes = args->input_height * row_bytes;
+    fbc_prepare_flat_run(args, bits, plane_bytes, run);
     while (units.units.begin < units.units.end) {
         const fbc_unit_run part = fbc_take_units(args, &units);
-        fbc_begin_flat_band(args, bits, &part, run);
+        const uint32_t channel = 4u * part.channel, first = part.band.first * row_bytes;
+        fbc_begin_flat_band(args, bits, &part.band, run);
+        fbc_point_flat_run(args, bits, channel, part.row, (const uint8_t *)args->input + channel * plane_bytes + first,
+                           run);
         compute(run, bits == 4u ? 2u * part.count : part.count);
     }
 }
@@ -126,13 +135,15 @@ FBC_INLINE void fbc_depthwise_flat(const fbc_conv_args *args, uint32_t bits, con
 FBC_INLINE int32_t fbc_flat_output(const fbc_conv_args *args, uint32_t channel, uint32_t row, uint32_t column,
                                    uint32_t bits, uint32_t is_signed) {
     const uint32_t height = args->input_height, width = args->input_width;
-    const uint8_t *plane = (const uint8_t *)args->input + channel * (height * width * bits >> 3);
+    const uint32_t planes = args->input_channel_first, channels = args->input_channels;
+    const uint32_t first = planes ? channel * height * width : channel, step = planes ? 1u : channels;
     const uint8_t *filter = (const uint8_t *)args->weights + 3u * channel * bits / 2u;
     int32_t sum = 0;
     for (uint32_t tap = 0; tap < 12u; tap++) { /* the fourth of a row is zero */
         const uint32_t y = row + (tap >> 2) - args->pad_top, x = column + (tap & 3u) - 1u; /* of 2^32 if outside */
         if ((tap & 3u) < 3u && y < height && x < width) {
-            sum += fbc_read_lane(filter, tap, bits, 1u) * fbc_read_lane(plane, y * width + x, bits, is_signed);
+            sum += fbc_read_lane(filter, tap, bits, 1u) *
+                   fbc_read_lane(args->input, first + (y * width + x) * step, bits, is_signed);
         }
     }
     const int32_t product = fbc_multiply_less_one(sum, args->requantization.scale[channel].multiplier);
