@@ -3,8 +3,8 @@
  * of them: each channel is read in place, without scratch.
  *
  * The work is cut into units: a band of output rows of one channel. Each core takes a run of units. */
-#include "micro/fbc_depthwise_channels_1.h"
-#include "micro/fbc_depthwise_channels_2.h"
+#include "micro/fbc_depthwise_channels_stride_1.h"
+#include "micro/fbc_depthwise_channels_stride_2.h"
 #include "micro/fbc_widen_filter_rows.h"
 
 /* A unit costs about eight cycles per output, fourteen per strip of two columns, and what it costs by itself. */

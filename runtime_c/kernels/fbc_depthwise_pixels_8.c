@@ -5,8 +5,8 @@
  *
  * The work is cut into units: a band of output rows of four channels. Cores take them in turn, for pixels of groups
  * that follow each other lie in different banks of L1. */
-#include "micro/fbc_depthwise_channels_1.h"
-#include "micro/fbc_depthwise_channels_2.h"
+#include "micro/fbc_depthwise_channels_stride_1.h"
+#include "micro/fbc_depthwise_channels_stride_2.h"
 #include "micro/fbc_depthwise_pixels.h"
 
 /* By stride. A unit costs about five cycles per pixel that it transposes, eight (stride 2: ten) per output, some per

@@ -118,10 +118,10 @@ def test_pixels_are_transposed_where_planes_without_borders_do(lowering, options
         ({}, "fbc_depthwise_pixels_4"),
         ({"size": (2, 4)}, "fbc_depthwise_pixels_4"),
         ({"size": (5, 512)}, "fbc_depthwise_pixels_4"),
-        ({"size": (5, 514)}, "fbc_depthwise_3x3_to_4"),
-        ({"size": (1, 4)}, "fbc_depthwise_3x3_to_4"),
-        ({"size": (6, 7)}, "fbc_depthwise_3x3_to_4"),
-        ({"stride": (2, 2), "pads": (0, 0, 1, 1)}, "fbc_depthwise_3x3_to_4"),
+        ({"size": (5, 514)}, "fbc_depthwise_stacked_4"),
+        ({"size": (1, 4)}, "fbc_depthwise_stacked_4"),
+        ({"size": (6, 7)}, "fbc_depthwise_stacked_4"),
+        ({"stride": (2, 2), "pads": (0, 0, 1, 1)}, "fbc_depthwise_stacked_4"),
     ],
 )
 def test_pixels_of_4_bits_are_transposed_with_narrow_dot_products(lowering, options, function):

@@ -56,7 +56,7 @@ class StripCosts:
     taps: float = 0.0
 
     def unit_cycles(self, layer: WeightedLayer, rows: int, beside: float) -> float:
-        """Of the channels of a strip, in a band of so many rows; ``beside`` of those around it are no padding."""
+        """Of the channels of a strip, in a band of so many rows; ``beside`` rows around it are no padding."""
         strips, passes, narrower = strips_of_row(layer), passes_of(layer), is_narrower(layer)
         output = self.output + self.clamped * (layer.requantization.clamp is not None)
         strip = self.strip + self.beside * beside + 2 * self.at_once * rows * output

@@ -12,8 +12,8 @@
  *
  * Three rows stay in registers; their roles rotate, so the row loop holds three steps. Where rows are no multiple of
  * them, it is entered at a later step. */
-#ifndef FBC_DEPTHWISE_CHANNELS_1_H
-#define FBC_DEPTHWISE_CHANNELS_1_H
+#ifndef FBC_DEPTHWISE_CHANNELS_STRIDE_1_H
+#define FBC_DEPTHWISE_CHANNELS_STRIDE_1_H
 
 #include <stddef.h>
 

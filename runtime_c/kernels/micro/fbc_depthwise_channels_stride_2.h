@@ -11,8 +11,8 @@
  *
  * Three rows stay in registers; their roles rotate, so the row loop holds two steps. An odd number of rows enters it in
  * the middle. A row above is zero; a last row whose window has a row below leaves that out behind the loop. */
-#ifndef FBC_DEPTHWISE_CHANNELS_2_H
-#define FBC_DEPTHWISE_CHANNELS_2_H
+#ifndef FBC_DEPTHWISE_CHANNELS_STRIDE_2_H
+#define FBC_DEPTHWISE_CHANNELS_STRIDE_2_H
 
 #include "micro/fbc_depthwise_in_place.h"
 #include "micro/fbc_xpulp.h"
