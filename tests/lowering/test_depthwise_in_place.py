@@ -242,3 +242,20 @@ def test_programs_with_narrow_planes_compute_the_same(
     assert f"fbc_depthwise_pairs_{bits}" in report.layers[1].kernel
     assert any(layer.tiles > 1 for layer in report.layers[:2]) == (l1_bytes == 6_500)
     assert_equal_to_numpy(tmp_path, builder)
+
+
+@pytest.mark.parametrize("l1_bytes", [60_000, 9_000])
+@pytest.mark.parametrize(
+    ("bits", "stride", "pads"),
+    [(8, 1, (1, 1, 1, 1)), (8, 2, (0, 0, 1, 1)), (8, 2, (1, 1, 0, 0)), (4, 1, (1, 1, 1, 1))],
+)
+def test_programs_that_transpose_pixels_compute_the_same(lowering, bits, stride, pads, l1_bytes, tmp_path):
+    builder = lowering.builder(1, 16, 22, 24, bits)
+    builder.conv(0, depthwise=True, stride=(stride, stride), pads=pads, bits=bits, weight_bits=bits)
+    builder.conv(8, (1, 1), pads=(0,) * 4)
+    builder.layers[0] = for_planes(builder.layers[0]) if bits == 4 else builder.layers[0]
+    target = lowering.target(l1_bytes=l1_bytes, isa="xpulpnn")
+    report = lower(builder.build(), target, tmp_path / "c", fuse=False)
+    assert f"fbc_depthwise_pixels_{bits}" in report.layers[0].kernel
+    assert (report.layers[0].tiles > 1) == (l1_bytes == 9_000)
+    assert_equal_to_numpy(tmp_path, builder)
