@@ -97,7 +97,6 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, uint32_t bits, fbc_
     const fbc_strip_kind kind = fbc_choose_kind(&args->requantization, bits);
     const fbc_strips_function strips = (*first)[is_signed][stride][kind];
     const fbc_fill_function fill = fbc_choose_fill(args);
-    const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
     struct {
         fbc_depthwise_core first;
@@ -109,19 +108,14 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, uint32_t bits, fbc_
     fbc_prepare_strips(args, bits, &plan, scratch, pairs);
     const uint32_t rows = (plan.band_rows - 1u) * args->stride_height + fbc_strip_costs.kernel;
     fbc_clear_words(scratch, 4u * plan.at_once * rows + 1u, 4u * plan.quads);
-    uint32_t band = 0, group = units.begin, left = units.end - units.begin;
-    for (; group >= plan.groups && left > 0u; band++) {
-        group -= plan.groups;
-    }
-    while (left > 0u) {
-        const uint32_t top = fbc_begin_band(args, &plan, band * plan.band_rows, scratch, core);
+    fbc_group_walk walk = fbc_begin_walk(&plan);
+    for (; walk.left > 0u; walk.band++, walk.group = 0) {
+        const uint32_t row = walk.band * plan.band_rows, top = fbc_begin_band(args, &plan, row, scratch, core);
         const uint8_t *input = (const uint8_t *)args->input + top * core->planes.row_bytes;
-        uint8_t *output = (uint8_t *)args->output + band * plan.band_rows * pairs->row_bytes + pairs->left;
-        do {
-            const uint32_t channel = group * FBC_DEPTHWISE_CHANNELS, rest = plan.groups - group;
-            uint32_t groups = left < plan.at_once ? left : plan.at_once;
-            groups = rest < groups ? rest : groups;
-            core->planes.input = input + group * core->planes.group_bytes;
+        uint8_t *output = (uint8_t *)args->output + row * pairs->row_bytes + pairs->left;
+        for (uint32_t groups; (groups = fbc_next_groups(&plan, &walk)) > 0u; fbc_walk_past(&walk, groups)) {
+            const uint32_t channel = walk.group * FBC_DEPTHWISE_CHANNELS;
+            core->planes.input = input + walk.group * core->planes.group_bytes;
             core->planes.groups = groups;
             fill(&core->planes);
             const uint32_t *filters = (const uint32_t *)args->weights + 3u * channel * args->weight_bits / 8u;
@@ -139,11 +133,7 @@ FBC_INLINE void fbc_depthwise_3x3(const fbc_conv_args *args, uint32_t bits, fbc_
                                   pairs);
                 pairs->plane -= plan.pair_bytes;
             }
-            left -= groups;
-            group += groups;
-        } while (left > 0u && group < plan.groups);
-        group = 0;
-        band++;
+        }
     }
 }
 

@@ -76,6 +76,33 @@ FBC_INLINE fbc_depthwise_plan fbc_make_depthwise_plan(const fbc_conv_args *args,
     return plan;
 }
 
+/* The calling core's units, band after band. */
+typedef struct {
+    uint32_t band;
+    uint32_t group; /* of the band */
+    uint32_t left;  /* groups of all its bands */
+} fbc_group_walk;
+
+FBC_INLINE fbc_group_walk fbc_begin_walk(const fbc_depthwise_plan *plan) {
+    const fbc_range units = fbc_core_range(plan->groups * plan->bands);
+    fbc_group_walk walk = {0, units.begin, units.end - units.begin};
+    for (; walk.group >= plan->groups && walk.left > 0u; walk.band++) {
+        walk.group -= plan->groups;
+    }
+    return walk;
+}
+
+/* Groups of the band that are computed next, at once; 0 behind its last one. */
+FBC_INLINE uint32_t fbc_next_groups(const fbc_depthwise_plan *plan, const fbc_group_walk *walk) {
+    const uint32_t rest = plan->groups - walk->group, groups = walk->left < plan->at_once ? walk->left : plan->at_once;
+    return rest < groups ? rest : groups;
+}
+
+FBC_INLINE void fbc_walk_past(fbc_group_walk *walk, uint32_t groups) {
+    walk->left -= groups;
+    walk->group += groups;
+}
+
 FBC_INLINE uint32_t fbc_depthwise_scratch_bytes(const fbc_conv_args *args, const fbc_band_costs *costs) {
     return fbc_core_count() * fbc_make_depthwise_plan(args, costs).core_bytes;
 }

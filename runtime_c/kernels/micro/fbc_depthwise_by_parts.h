@@ -110,7 +110,6 @@ FBC_INLINE void fbc_compute_stacked(const fbc_conv_args *args, uint32_t bits, co
 FBC_INLINE void fbc_depthwise_by_parts(const fbc_conv_args *args, uint32_t bits, fbc_stacked_table *functions) {
     const fbc_depthwise_plan plan = fbc_make_stacked_plan(args, bits);
     const fbc_stacked_function compute = (*functions)[args->activation_signed != 0u][args->stride_height - 1u];
-    const fbc_range units = fbc_core_range(plan.groups * plan.bands);
     uint8_t *scratch = (uint8_t *)args->scratch + fbc_core_id() * plan.core_bytes;
     struct {
         fbc_stacked_core first;
@@ -119,21 +118,14 @@ FBC_INLINE void fbc_depthwise_by_parts(const fbc_conv_args *args, uint32_t bits,
     fbc_stacked_core *core = (fbc_stacked_core *)(void *)((uint8_t *)&room + 8u * (fbc_core_id() & 7u));
     fbc_prepare_stacked(args, bits, &plan, scratch, core);
     fbc_clear_words(scratch, 4u * plan.at_once * fbc_count_word_rows(args, bits, plan.band_rows) + 1u, 4u * plan.quads);
-    uint32_t band = 0, group = units.begin, left = units.end - units.begin;
-    for (; group >= plan.groups && left > 0u; band++) {
-        group -= plan.groups;
-    }
-    for (; left > 0u; band++, group = 0) {
-        fbc_begin_stacked_band(args, bits, &plan, band * plan.band_rows, core);
-        uint8_t *output = (uint8_t *)args->output + band * plan.band_rows * core->run.row_bytes;
-        while (left > 0u && group < plan.groups) {
-            const uint32_t rest = plan.groups - group;
-            uint32_t groups = left < plan.at_once ? left : plan.at_once;
-            groups = rest < groups ? rest : groups;
-            core->run.output = output + group * bits / 2u;
-            fbc_compute_stacked(args, bits, &plan, compute, group, groups, core);
-            left -= groups;
-            group += groups;
+    fbc_group_walk walk = fbc_begin_walk(&plan);
+    for (; walk.left > 0u; walk.band++, walk.group = 0) {
+        const uint32_t row = walk.band * plan.band_rows;
+        fbc_begin_stacked_band(args, bits, &plan, row, core);
+        uint8_t *output = (uint8_t *)args->output + row * core->run.row_bytes;
+        for (uint32_t groups; (groups = fbc_next_groups(&plan, &walk)) > 0u; fbc_walk_past(&walk, groups)) {
+            core->run.output = output + walk.group * bits / 2u;
+            fbc_compute_stacked(args, bits, &plan, compute, walk.group, groups, core);
         }
     }
 }
