@@ -36,7 +36,7 @@ SCALARS = 24
 GUARD_BYTES = 16
 """Behind each operand, to see writes beside it."""
 
-_RESULT_WORDS = 7
+_RESULT_WORDS = 8
 
 L1_BYTES = 54 * 1024
 """For the operands of one case."""
@@ -47,11 +47,13 @@ class Events:
     """What the cores counted during a call, summed over all of them; zeros where nobody counts.
 
     Attributes:
+        cycles: Of the call, not summed.
         active: Cycles until a core's part was done.
         instructions: Instructions executed.
         fetch_stalls: Cycles that a core waited for instructions.
     """
 
+    cycles: int
     active: int
     instructions: int
     fetch_stalls: int

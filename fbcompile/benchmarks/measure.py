@@ -64,11 +64,11 @@ class Spent:
     idle: float
 
     @classmethod
-    def of(cls, events: Events, cycles: int, cores: int) -> Spent | None:
+    def of(cls, events: Events, cores: int) -> Spent | None:
         """None if nobody counted."""
-        if events.active == 0:
+        if events.cycles == 0:
             return None
-        every = cores * cycles
+        every = cores * events.cycles
         stalls = events.active - events.instructions - events.fetch_stalls
         return cls(
             events.instructions / every,
@@ -234,7 +234,7 @@ def _rate(one: BenchCase, kernel: Kernel, result: Result, target: Target) -> Rat
         unit="MAC" if multiplies else "element",
         rate=work / result.cycles,
         ideal=ideal_rate(layer, target) if multiplies else None,
-        spent=Spent.of(result.events, result.cycles, target.cores),
+        spent=Spent.of(result.events, target.cores),
         floor=one.floor,
     )
 

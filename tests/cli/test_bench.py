@@ -92,8 +92,8 @@ def test_row_of_a_result_leaves_out_what_it_has_not() -> None:
 
 
 def test_cycles_of_all_cores_are_accounted_for() -> None:
-    spent = Spent.of(Events(active=700, instructions=400, fetch_stalls=100), cycles=100, cores=8)
+    spent = Spent.of(Events(cycles=100, active=700, instructions=400, fetch_stalls=100), cores=8)
     assert spent == Spent(instructions=0.5, fetch_stalls=0.125, other_stalls=0.25, idle=0.125)
     rate = Rate("conv", "fbc_conv", 100, 100, 800, "MAC", 8.0, 32, spent, None)
     assert rate.shares["share"] == rate.shares["other_instructions"] == 0.25
-    assert Spent.of(Events(0, 0, 0), cycles=100, cores=8) is None
+    assert Spent.of(Events(0, 0, 0, 0), cores=8) is None
