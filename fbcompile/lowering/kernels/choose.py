@@ -20,6 +20,7 @@ from fbcompile.lowering.kernels import (
     depthwise,
     depthwise_in_place,
     depthwise_pixels,
+    depthwise_stacked,
     elementwise,
     linear,
 )
@@ -33,6 +34,7 @@ CANDIDATES: dict[str, tuple[Candidate, ...]] = {
     "depthwise": (
         *depthwise_in_place.CANDIDATES,
         *depthwise_pixels.CANDIDATES,
+        *depthwise_stacked.CANDIDATES,
         *depthwise.CANDIDATES,
         *blocked.CANDIDATES,
     ),

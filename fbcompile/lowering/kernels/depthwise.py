@@ -194,54 +194,6 @@ class StripKernel(BandKernel):
 
 
 @dataclasses.dataclass(frozen=True)
-class StackedKernel(BandKernel):
-    """The 3x3 depthwise convolution of elements of 4 or 2 bits, of which rows share a byte of a plane.
-
-    Attributes:
-        compare: Cycles per number of bands that is compared.
-        together: Cycles per units (bands of four channels) that are computed at once.
-        unit: Cycles per unit.
-        quad: Cycles per unit and column of quads (four columns of four channels).
-        word: Cycles per quad and word row.
-        column: Cycles per column of outputs of four channels.
-        output: Per output element.
-    """
-
-    compare: float = 85
-    together: float = 515
-    unit: float = 40
-    quad: float = 102
-    word: float = 38
-    column: float = 7.6
-    output: float = 5.9
-
-    def form(self, layer: Layer) -> RequantizationForm:
-        """It multiplies in place."""
-        return RequantizationForm.LESS_ONE
-
-    def scratch_bytes(self, layer: Layer, tile: Tile, cores: int) -> int:
-        """Planes of each core, and a word between the cores."""
-        cut = self._cut(layer, tile, cores)
-        return cores * (16 * cut.quads * self._word_rows(layer, cut) * cut.at_once + 4)
-
-    def compute_cycles(self, layer: Layer, tile: Tile, cores: int) -> float:
-        """Units of the slowest core."""
-        cut = self._cut(layer, tile, cores)
-        comparing = 0.0 if cut.compared == 0 else self.compare * (cut.compared + 2)
-        work = (
-            self.unit
-            + (cut.quads - 1) * (self.quad + self._word_rows(layer, cut) * self.word)
-            + tile.output_width * (self.column + 4 * cut.rows * self.output)
-        )
-        units = -(-cut.groups * cut.bands // cores)
-        return self.cost.call + comparing + -(-units // cut.at_once) * self.together + units * work
-
-    def _word_rows(self, layer: Layer, cut: Bands) -> int:
-        steps = (cut.rows + 1) // 2 if layer.shape.stride_height == 1 else cut.rows
-        return steps + (layer.inputs[0].bits == 4)
-
-
-@dataclasses.dataclass(frozen=True)
 class ColumnKernel(BandKernel):
     """The 5x5 depthwise convolution, down single columns of one channel.
 
@@ -311,19 +263,20 @@ def _output_has(bits: int) -> Predicate:
     return holds
 
 
-_PREDICATES: tuple[Predicate, ...] = (
+BAND_PREDICATES: tuple[Predicate, ...] = (
     is_depthwise,
     stride_1_or_2,
     channels_in_fours,
     narrow_output,
     _padding_below_kernel,
 )
+"""Of all layers that kernels compute which cut tiles into bands."""
 
 
 def _with_channel_first(kernel: Kernel, *predicates: Predicate) -> tuple[Candidate, Candidate]:
     """With activations of 8 bits, which may be channel-first, and with all others."""
     planes = dataclasses.replace(kernel, takes_channel_first=True)
-    needs = (*_PREDICATES, *predicates)
+    needs = (*BAND_PREDICATES, *predicates)
     return Candidate(planes, SIMD, (*needs, activations_of_8_bits)), Candidate(kernel, SIMD, needs)
 
 
@@ -344,46 +297,6 @@ def _strip_candidates(output_bits: int) -> tuple[Candidate, Candidate]:
     return _with_channel_first(kernel, kernel_is_3x3, _output_has(output_bits))
 
 
-def _clips_to_all_without_clamp(layer: Layer) -> bool:
-    given = weighted(layer).requantization
-    return (given.low, given.high) == (0, (1 << layer.output.bits) - 1) and given.clamp is None
-
-
-def _pads_a_row_at_most(layer: Layer) -> bool:
-    return max(layer.shape.pad_top, layer.shape.pad_bottom) <= 1
-
-
-_STACKED_PREDICATES = (*_PREDICATES, kernel_is_3x3, _clips_to_all_without_clamp, _pads_a_row_at_most)
-
-_STACKED_2 = StackedKernel(
-    "fbc_depthwise_stacked_2",
-    "fbc_conv_args",
-    "stacked_rows",
-    4,
-    "kernels/fbc_depthwise_stacked_2.c",
-    Cost(970, 0, 0, 0),
-    activation_widths=(2,),
-    weight_widths=(2,),
-    output_widths=(2,),
-    wide=False,
-    band_costs=BandCosts(kernel=3, pixel=6, column=3, unit=60, at_once=4),
-)
-
-_STACKED_4 = dataclasses.replace(
-    _STACKED_2,
-    function="fbc_depthwise_stacked_4",
-    source="kernels/fbc_depthwise_stacked_4.c",
-    cost=Cost(1030, 0, 0, 0),
-    activation_widths=(4,),
-    weight_widths=(4,),
-    output_widths=(4,),
-    together=405,
-    unit=107,
-    quad=96,
-    column=24.6,
-    output=7.1,
-)
-
 _COLUMNS = ColumnKernel(
     "fbc_depthwise_5x5",
     "fbc_conv_args",
@@ -399,7 +312,6 @@ _COLUMNS = ColumnKernel(
 PORTABLE = portable_kernel("depthwise", "fbc_conv_args", "depthwise", Cost(200, 60, 60, 18))
 
 CANDIDATES = (
-    *(Candidate(kernel, ("xpulpnn",), _STACKED_PREDICATES) for kernel in (_STACKED_4, _STACKED_2)),
     *(candidate for bits in (8, 4, 2) for candidate in _strip_candidates(bits)),
     *_with_channel_first(_COLUMNS, kernel_is_5x5),
     Candidate(PORTABLE, predicates=(is_depthwise,)),
