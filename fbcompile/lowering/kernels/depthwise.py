@@ -19,7 +19,7 @@ from fbcompile.lowering.kernels.model import Cost, Kernel, Tile, is_depthwise, p
 from fbcompile.lowering.network import Layer, WeightedLayer
 from fbcompile.lowering.requantization_form import RequantizationForm, fold_requantization
 
-_PLANES_BYTES = 3072
+PLANES_BYTES = 3072
 """What the planes of a core's band of four channels may take, if a row of them does not take more."""
 
 _TOGETHER_BYTES = 2048
@@ -43,6 +43,11 @@ class BandCosts:
     column: int
     unit: int
     at_once: int = 1
+
+    def fewest(self, input_rows: int, height: int, stride: int) -> int:
+        """Bands of a tile of so many output rows, if the planes of one have room for ``input_rows``."""
+        most_rows = 1 if input_rows < self.kernel else (input_rows - self.kernel) // stride + 1
+        return -(-height // most_rows)
 
     def cut(self, groups: int, fewest: int, width: int, height: int, cores: int) -> tuple[int, int, int]:
         """Bands, their rows, and how many numbers were compared: the cheapest for the slowest core."""
@@ -86,16 +91,13 @@ class Bands:
     @classmethod
     def of(cls, tile: Tile, costs: BandCosts, stride: int, cores: int) -> Bands:
         """The cut of a tile for a square kernel."""
-        kernel = costs.kernel
         width, height = tile.output_width, tile.output_height
         groups = tile.output_channels // 4
         quads = 1 + -(-tile.input_width // 4)
-        most_input_rows = _PLANES_BYTES // (16 * quads)
-        most_rows = 1 if most_input_rows < kernel else (most_input_rows - kernel) // stride + 1
-        fewest = -(-height // most_rows)
+        fewest = costs.fewest(PLANES_BYTES // (16 * quads), height, stride)
         bands, rows, compared = costs.cut(groups, fewest, width, height, cores)
         whole = fewest == 1 and groups % cores == 0
-        input_rows = (rows - 1) * stride + kernel
+        input_rows = (rows - 1) * stride + costs.kernel
         room, most = _TOGETHER_BYTES // (16 * quads * input_rows), -(-groups * bands // cores)
         at_once = max(1, min(costs.at_once, room, most))
         return cls(groups, bands, rows, quads, input_rows, at_once, 0 if whole else compared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from fbcompile.lowering.kernels.candidate import SIMD, Candidate
-from fbcompile.lowering.kernels.depthwise import BandCosts
+from fbcompile.lowering.kernels.depthwise import PLANES_BYTES, BandCosts
 from fbcompile.lowering.kernels.depthwise_in_place import (
     CHANNELS_8,
     PAIRS_4,
@@ -21,9 +21,6 @@ from fbcompile.lowering.network import Layer
 
 _ROWS_OF_WINDOW = 3
 
-_PLANES_BYTES = 3072
-"""What the planes of a core's band of four channels may take, if the rows of a window do not take more."""
-
 
 @dataclasses.dataclass(frozen=True)
 class PixelBands:
@@ -36,27 +33,24 @@ class PixelBands:
         bands: Bands of output rows.
         rows: Output rows of a band; the last may have fewer.
         pixels: Of a band's planes, at most.
-        at_once: No numbers of bands were compared: one band fits and all cores have as much to do.
+        weighed: Numbers of bands were compared: one does not fit, or leaves cores with less to do.
     """
 
     groups: int
     bands: int
     rows: int
     pixels: int
-    at_once: bool
+    weighed: bool
 
     @classmethod
     def of(cls, layer: Layer, tile: Tile, costs: BandCosts, cores: int) -> PixelBands:
         """The cut of a tile."""
         stride, height, groups = layer.shape.stride_width, tile.output_height, tile.output_channels // 4
-        most_input_rows = _PLANES_BYTES // _row_bytes(tile.input_width, layer)
-        spare_rows = most_input_rows - _ROWS_OF_WINDOW
-        most_rows = 1 if spare_rows < 0 else spare_rows // stride + 1
-        fewest = -(-height // most_rows)
+        fewest = costs.fewest(PLANES_BYTES // _row_bytes(tile.input_width, layer), height, stride)
         bands, rows, _ = costs.cut(groups, fewest, tile.output_width, height, cores)
-        read = min((rows - 1) * stride + _ROWS_OF_WINDOW, tile.input_height)
-        at_once = fewest == 1 and groups % cores == 0
-        return cls(groups, bands, rows, read * tile.input_width, at_once)
+        read = min((rows - 1) * stride + costs.kernel, tile.input_height)
+        weighed = fewest > 1 or groups % cores != 0
+        return cls(groups, bands, rows, read * tile.input_width, weighed)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +73,7 @@ class PixelKernel(InPlaceKernel):
         layer, costs, cut = weighted(layer), self.costs_of(layer), self._cut(layer, tile, cores)
         strips = 4 // costs.at_once * costs.unit_cycles(layer, cut.rows, rows_beside(tile, cut.bands))
         work = self.pixel * cut.pixels + strips
-        call = costs.call_cycles(layer, weighed=not cut.at_once)
+        call = costs.call_cycles(layer, weighed=cut.weighed)
         return call + -(-cut.groups * cut.bands // cores) * work
 
     def _cut(self, layer: Layer, tile: Tile, cores: int) -> PixelBands:
@@ -93,7 +87,7 @@ def _row_bytes(width: int, layer: Layer) -> int:
 
 def _window_fits_planes(layer: Layer) -> bool:
     """The rows of a window do not make the planes larger than those of bands; tiles have whole rows."""
-    return _row_bytes(layer.inputs[0].width, layer) * _ROWS_OF_WINDOW <= _PLANES_BYTES
+    return _row_bytes(layer.inputs[0].width, layer) * _ROWS_OF_WINDOW <= PLANES_BYTES
 
 
 _PIXELS_8 = PixelKernel(
